@@ -1,0 +1,14 @@
+namespace LpLlm.Memory;
+
+/// <summary>A point in a device's work that is still to come: a recorded event, or a virtual one in tests.</summary>
+/// <remarks>Implementations are thread-safe. A completed fence stays completed.</remarks>
+public interface IFence
+{
+    /// <summary>Whether the work before the fence is done and visible to the host. Never blocks.</summary>
+    bool IsCompleted { get; }
+
+    /// <summary>Waits for the fence.</summary>
+    /// <param name="cancellationToken">Stops waiting; the fence itself goes on.</param>
+    /// <returns>A task that fails when the device reports that the work will never complete.</returns>
+    ValueTask WaitAsync(CancellationToken cancellationToken = default);
+}

@@ -1,0 +1,24 @@
+namespace LpLlm.Memory;
+
+/// <summary>How bytes are page-locked: mlock, device registration, or nothing at all.</summary>
+/// <remarks>Implementations are thread-safe.</remarks>
+public interface IHostPinner
+{
+    /// <summary>Short name for logs and errors, for example <c>mlock</c>.</summary>
+    string Name { get; }
+
+    /// <summary>What a pinned range gains.</summary>
+    PoolCapabilities Capabilities { get; }
+
+    /// <summary>Page-locks a populated range.</summary>
+    /// <param name="address">First byte, page-aligned.</param>
+    /// <param name="lengthBytes">Length, a multiple of the page size, at most 1 GiB a call.</param>
+    /// <exception cref="MemorySourceException">The system refused; the range is as before.</exception>
+    void Pin(nint address, long lengthBytes);
+
+    /// <summary>Undoes one <see cref="Pin"/> with the same arguments.</summary>
+    /// <param name="address">As given to <see cref="Pin"/>.</param>
+    /// <param name="lengthBytes">As given to <see cref="Pin"/>.</param>
+    /// <exception cref="MemorySourceException">The system refused; the range counts as still pinned.</exception>
+    void Unpin(nint address, long lengthBytes);
+}

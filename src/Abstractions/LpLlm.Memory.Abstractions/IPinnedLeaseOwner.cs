@@ -1,0 +1,16 @@
+namespace LpLlm.Memory;
+
+/// <summary>The part of a pool that a lease talks to. Implemented by pools and by wrappers around pools.</summary>
+public interface IPinnedLeaseOwner
+{
+    /// <summary>Name of the pool.</summary>
+    string PoolName { get; }
+
+    /// <summary>What holds for the memory of this owner's leases.</summary>
+    PoolCapabilities Capabilities { get; }
+
+    /// <summary>Takes a block back. Each lease calls this once, from any thread.</summary>
+    /// <param name="block">The block the lease was made with.</param>
+    /// <param name="fence">When not null, the block may be reused only after this has completed.</param>
+    void TakeBack(in LeasedBlock block, IFence? fence);
+}
