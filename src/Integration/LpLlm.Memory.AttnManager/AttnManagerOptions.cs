@@ -13,7 +13,7 @@ public sealed class AttnManagerOptions
 
     /// <summary>
     /// Without a <see cref="PoolName"/>: true (default) takes the one registered pool whose memory is shared with a pool server,
-    /// false the default pool. With a name, true demands that the named pool is shared.
+    /// false takes the default pool. Not looked at when a name is given.
     /// </summary>
     public bool UseServerPool { get; set; } = true;
 
