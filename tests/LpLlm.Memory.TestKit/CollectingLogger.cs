@@ -3,8 +3,8 @@ using Microsoft.Extensions.Logging;
 
 namespace LpLlm.Memory.TestKit;
 
-/// <summary>Keeps what is logged; also usable as a provider in a host.</summary>
-public sealed class CollectingLogger : ILogger, ILoggerProvider
+/// <summary>Keeps what is logged.</summary>
+public sealed class CollectingLogger : ILogger
 {
     private readonly ConcurrentQueue<(LogLevel Level, int Id, string Message)> _entries = new();
 
@@ -18,10 +18,4 @@ public sealed class CollectingLogger : ILogger, ILoggerProvider
     public void Log<TState>(
         LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
         _entries.Enqueue((logLevel, eventId.Id, formatter(state, exception)));
-
-    public ILogger CreateLogger(string categoryName) => this;
-
-    public void Dispose()
-    {
-    }
 }

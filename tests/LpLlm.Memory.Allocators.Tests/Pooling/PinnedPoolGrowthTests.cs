@@ -1,0 +1,173 @@
+using LpLlm.Memory.Pooling;
+
+namespace LpLlm.Memory.Tests.Pooling;
+
+public class PinnedPoolGrowthTests : PoolFixture
+{
+    [Fact]
+    public async Task Open_TakesInitialBytesInWholeSlabs()
+    {
+        using var sut = CreateSut(initialBytes: 1536 * 1024);
+        var reports = new List<PinProgress>();
+
+        await sut.OpenAsync(new Reports(reports), CancellationToken.None).DefaultTimeout();
+
+        sut.GetSnapshot().ReservedBytes.Should().Be(2 * MiB);
+        Source.Reserves.Should().Be(2);
+        reports.Should().BeInAscendingOrder(report => report.ReadyBytes);
+    }
+
+    [Fact]
+    public void Rent_GrowsSlabBySlabUpToTheCapacity()
+    {
+        using var sut = CreateSut(capacityBytes: (5 * MiB) / 2);
+        using var a = sut.Rent(MiB);
+        using var b = sut.Rent(MiB);
+        sut.GetSnapshot().LargestFreeBytes.Should().Be(MiB / 2, "half a slab of capacity is left");
+        using var c = sut.Rent(MiB / 2);
+
+        sut.TryRent(1, out _).Should().BeFalse();
+
+        Source.PeakReservedBytes.Should().Be((5 * MiB) / 2);
+        sut.Capabilities.Should().Be(PoolCapabilities.PageLocked);
+    }
+
+    [Fact]
+    public void Rent_ABlockOfTheSlabSize_AlwaysFitsAnEmptyPool()
+    {
+        using var sut = CreateSut(capacityBytes: (5 * MiB) / 2);
+        for (var round = 0; round < 5; round++)
+        {
+            var leases = new[] { sut.Rent(MiB), sut.Rent(MiB), sut.Rent(MiB / 2) };
+            Array.ForEach(leases, lease => lease.Dispose());
+            sut.Trim(keepBytes: MiB / 2);
+
+            sut.Rent(MiB).Dispose();
+        }
+    }
+
+    [Fact]
+    public void Rent_BetweenSlabAndCapacity_SaysThatItNeverFits()
+    {
+        using var sut = CreateSut();
+
+        var error = sut.Invoking(pool => pool.Rent(MiB + 1)).Should().Throw<PinnedMemoryExhaustedException>().Which;
+
+        error.IsTransient.Should().BeFalse();
+        error.Message.Should().Contain("SlabBytes").And.Contain("1048576 B");
+        Source.Reserves.Should().Be(0);
+    }
+
+    [Fact]
+    public void Rent_SourceRefuses_ThrowsItsErrorAndRecovers()
+    {
+        Source.FailingReserves.Add(1);
+        using var sut = CreateSut();
+
+        sut.Invoking(pool => pool.Rent(1)).Should().Throw<MemorySourceException>();
+        using var lease = sut.Rent(1);
+
+        sut.GetSnapshot().ReservedBytes.Should().Be(MiB);
+        sut.GetSnapshot().LiveLeases.Should().Be(1);
+        Source.ReservedBytes.Should().Be(MiB);
+    }
+
+    [Fact]
+    public void Rent_WhenPiecesAreScattered_SaysFragmented()
+    {
+        using var sut = CreateSut(capacityBytes: MiB);
+        var leases = Enumerable.Range(0, 16).Select(_ => sut.Rent(65536)).ToList();
+        for (var i = 0; i < 16; i += 2)
+        {
+            leases[i].Dispose();
+        }
+
+        var error = sut.Invoking(pool => pool.Rent(65537)).Should().Throw<PinnedMemoryExhaustedException>().Which;
+
+        error.Cause.Should().Be(ExhaustionCause.Fragmented);
+        error.Snapshot.LargestFreeBytes.Should().Be(65536);
+        leases.ForEach(lease => lease.Dispose());
+    }
+
+    [Fact]
+    public async Task Rent_DuringAnothersGrowth_WaitsForItInsteadOfFailing()
+    {
+        var gate = new TaskCompletionSource();
+        Source.Gate = gate.Task;
+        using var sut = CreateSut(capacityBytes: MiB);
+        var first = Task.Run(() => sut.Rent(1000));
+        await TestTimeouts.UntilAsync(() => Source.Reserves == 1);
+        var second = Task.Run(() => sut.Rent(1000));
+        var third = sut.RentAsync(1000).AsTask();
+
+        gate.SetResult();
+
+        var leases = await Task.WhenAll(first, second, third).DefaultTimeout();
+        Source.Reserves.Should().Be(1);
+        sut.GetSnapshot().LiveLeases.Should().Be(3);
+        Array.ForEach(leases, lease => lease.Dispose());
+    }
+
+    [Fact]
+    public async Task RentAsync_CancelledDuringGrowth_Throws()
+    {
+        Source.Gate = new TaskCompletionSource().Task;
+        using var sut = CreateSut();
+        using var cancellation = new CancellationTokenSource();
+        var rent = sut.RentAsync(1000, 256, cancellation.Token).AsTask();
+        await TestTimeouts.UntilAsync(() => Source.Reserves == 1);
+
+        await cancellation.CancelAsync();
+
+        await rent.Awaiting(task => task.DefaultTimeout()).Should().ThrowAsync<OperationCanceledException>();
+        Source.Gate = null;
+        using var lease = sut.Rent(1000);
+    }
+
+    [Fact]
+    public void Trim_GivesBackIdleSlabsOnlyAndKeepsWhatIsAsked()
+    {
+        using var sut = CreateSut();
+        var leases = Enumerable.Range(0, 4).Select(_ => sut.Rent(MiB)).ToList();
+        leases[0].Dispose();
+        leases[2].Dispose();
+        leases[3].Dispose();
+
+        sut.Trim(keepBytes: 2 * MiB).Should().Be(2 * MiB);
+        sut.GetSnapshot().ReservedBytes.Should().Be(2 * MiB);
+        sut.Trim().Should().Be(MiB);
+        sut.Trim().Should().Be(0, "the last slab has a live lease");
+
+        Source.ReservedBytes.Should().Be(MiB);
+        leases[1].Dispose();
+    }
+
+    [Fact]
+    public async Task GrowTrimRentConcurrently_NeverExceedsTheCapacityAndNeverFailsFalsely()
+    {
+        using var sut = CreateSut(capacityBytes: 2 * MiB);
+        var workers = Enumerable.Range(0, 3).Select(id => Task.Run(() =>
+        {
+            for (var i = 0; i < 2000; i++)
+            {
+                if (id == 0)
+                {
+                    sut.Trim();
+                }
+                else
+                {
+                    sut.Rent(MiB).Dispose(); // two renters, two slabs: there is always room
+                }
+            }
+        }));
+
+        await Task.WhenAll(workers).DefaultTimeout();
+
+        Source.PeakReservedBytes.Should().BeLessThanOrEqualTo(2 * MiB);
+    }
+
+    private sealed class Reports(List<PinProgress> reports) : IProgress<PinProgress>
+    {
+        public void Report(PinProgress value) => reports.Add(value);
+    }
+}

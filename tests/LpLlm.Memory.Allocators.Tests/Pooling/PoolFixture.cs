@@ -1,0 +1,29 @@
+using LpLlm.Memory.Pooling;
+
+namespace LpLlm.Memory.Tests.Pooling;
+
+/// <summary>A pool over simulated memory, 4 MiB in slabs of 1 MiB unless told otherwise. A lease that a test forgets fails its disposal in 2 s.</summary>
+public abstract class PoolFixture
+{
+    protected const long MiB = 1 << 20;
+
+    protected SimulatedMemorySource Source { get; init; } = new();
+
+    protected ManualTimeProvider Time { get; } = new();
+
+    protected CollectingLogger Logger { get; } = new();
+
+    private protected PinnedPool CreateSut(long capacityBytes = 4 * MiB, long slabBytes = MiB, long initialBytes = 0, TimeProvider? time = null) => new(
+        new PinnedPoolSettings
+        {
+            Name = "sut",
+            CapacityBytes = capacityBytes,
+            SlabBytes = slabBytes,
+            InitialBytes = initialBytes,
+            RentTimeout = TimeSpan.FromSeconds(5),
+            DisposeTimeout = TimeSpan.FromSeconds(2),
+        },
+        Source,
+        Logger,
+        time ?? TimeProvider.System);
+}
