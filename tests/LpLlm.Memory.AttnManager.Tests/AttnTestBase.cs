@@ -5,7 +5,8 @@ namespace LpLlm.Memory.Attention.Tests;
 /// <summary>A pool, managers over it, and at the end of each test the proof that every lease went back.</summary>
 public abstract class AttnTestBase : IAsyncLifetime
 {
-    protected static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
+    /// <summary>Bounds every wait of the tests.</summary>
+    public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
 
     private readonly List<IAttnManager> _managers = [];
 

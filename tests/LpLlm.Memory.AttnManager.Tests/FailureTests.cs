@@ -15,7 +15,7 @@ public class FailureTests : AttnTestBase
     [InlineData(6)]
     public async Task Submit_P1_PoolFailsAtAnyRent_RollsEveryRowBack(int failingRent)
     {
-        var manager = CreateManager();
+        var manager = CreateManager(options => options.PoolSize = 7 * 2048); // exactly what they need in the end
         var shape = Shape();
         var cache = manager.CreateCache(shape);
         int[] before = [10, 16, 0];

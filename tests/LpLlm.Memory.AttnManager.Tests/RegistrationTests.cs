@@ -1,6 +1,7 @@
 using FluentAssertions;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace LpLlm.Memory.Attention.Tests;
@@ -175,6 +176,18 @@ public class RegistrationTests : AttnTestBase
     }
 
     [Fact]
+    public void AddAttnManager_WithLogger_LogsThePool()
+    {
+        var log = new RecordingLogger();
+        _services.AddSingleton<IPinnedMemoryPool>(Pool).AddSingleton<ILogger<AttnManager>>(log);
+        _services.AddAttnManager(options => (options.UseServerPool, options.PoolSize) = (false, 4096));
+
+        Resolve().Pool.Should().BeSameAs(Pool);
+
+        log.Messages.Should().Equal("Attention uses pool 'fake' (None); KV pages take at most 4096 B of it (null: as much as it gives).");
+    }
+
+    [Fact]
     public void Pool_NoneRegistered_Throws()
     {
         _services.AddAttnManager(options => options.UseServerPool = false);
@@ -213,5 +226,19 @@ public class RegistrationTests : AttnTestBase
     {
         using var provider = _services.BuildServiceProvider();
         return provider.GetRequiredService<IOptions<AttnManagerOptions>>().Value;
+    }
+
+    private sealed class RecordingLogger : ILogger<AttnManager>
+    {
+        public List<string> Messages { get; } = [];
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            Messages.Add(formatter(state, exception));
     }
 }

@@ -3,8 +3,6 @@ namespace LpLlm.Memory.Attention.Tests;
 /// <summary>Holds the dispatcher inside a rent of the pool until it is opened: the one request that is then running stays running.</summary>
 public sealed class RentGate : IDisposable
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
-
     private readonly FakePool _pool;
     private readonly TaskCompletionSource _entered = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ManualResetEventSlim _open = new();
@@ -15,7 +13,7 @@ public sealed class RentGate : IDisposable
         pool.Renting = _ =>
         {
             _entered.TrySetResult();
-            if (!_open.Wait(Deadline))
+            if (!_open.Wait(AttnTestBase.Deadline))
             {
                 throw new TimeoutException("The test never opened the gate.");
             }
@@ -23,7 +21,7 @@ public sealed class RentGate : IDisposable
     }
 
     /// <summary>Completes when a request has begun and stands in the gate.</summary>
-    public Task Entered => _entered.Task.WaitAsync(Deadline);
+    public Task Entered => _entered.Task.WaitAsync(AttnTestBase.Deadline);
 
     public void Open()
     {

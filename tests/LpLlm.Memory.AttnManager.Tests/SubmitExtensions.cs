@@ -4,13 +4,11 @@ namespace LpLlm.Memory.Attention.Tests;
 
 public static class SubmitExtensions
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
-
     /// <summary>Submits rows to a layer, waits, and gives the result back to the pool; one array per row.</summary>
     public static async Task<float[][]> AttendAsync(
         this IAttnManager manager, int layer, params (IKvSequence Sequence, Tokens Tokens)[] rows)
     {
-        using var result = await manager.SubmitAsync(Tokens.Request(layer, null, rows)).WaitAsync(Deadline);
+        using var result = await manager.SubmitAsync(Tokens.Request(layer, null, rows)).WaitAsync(AttnTestBase.Deadline);
         var width = rows[0].Tokens.QueryHeads * rows[0].Tokens.Shape.HeadDim;
         result.Shape.ToArray().Should().Equal(rows.Sum(row => row.Tokens.Count), rows[0].Tokens.QueryHeads, rows[0].Tokens.Shape.HeadDim);
         var first = 0;
