@@ -184,9 +184,9 @@ public class AttentionTests : AttnTestBase
             part[0].ShouldMatch(Oracle.Attend(layers[layer].Slice(0, 19), 19));
         }
 
-        (await manager.AttendAsync(1, (sequence, layers[1].Slice(19, 1))))[0].ShouldMatch(Oracle.Attend(layers[1], 1));
+        (await manager.AttendAsync(2, (sequence, layers[2].Slice(19, 1))))[0].ShouldMatch(Oracle.Attend(layers[2], 1));
 
-        Enumerable.Range(0, 3).Select(sequence.GetLength).Should().Equal(19, 20, 19);
+        Enumerable.Range(0, 3).Select(sequence.GetLength).Should().Equal(19, 19, 20);
         cache.PageCount.Should().Be(2);
     }
 

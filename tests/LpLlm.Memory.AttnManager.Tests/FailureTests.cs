@@ -58,7 +58,7 @@ public class FailureTests : AttnTestBase
     public async Task Submit_P1_PoolSizeReached_FailsWithCauseLimitAndRecovers()
     {
         var pageBytes = 16 * 2 * 2 * 8 * sizeof(float);
-        var manager = CreateManager(options => options.PoolSize = (3 * pageBytes) + 1);
+        var manager = CreateManager(options => options.PoolSize = (4 * pageBytes) - 1);
         var cache = manager.CreateCache(Shape());
         var tokens = Tokens.Random(1, 32, 4, Shape());
         var (first, second) = (cache.CreateSequence(), cache.CreateSequence());
