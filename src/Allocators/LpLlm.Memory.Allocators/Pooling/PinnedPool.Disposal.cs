@@ -1,0 +1,135 @@
+namespace LpLlm.Memory.Pooling;
+
+/// <summary>Disposal: waits for live leases, then says what is still out. Memory under a live lease is never unmapped.</summary>
+internal sealed partial class PinnedPool
+{
+    private const int SizesNamed = 10;
+
+    private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!Close(out var abandonedWaiters))
+        {
+            return;
+        }
+
+        await _closing.CancelAsync().ConfigureAwait(false);
+        foreach (var waiter in abandonedWaiters)
+        {
+            waiter.TrySetException(new ObjectDisposedException(nameof(PinnedPool), $"Pool '{Name}' was disposed while a rent waited."));
+        }
+
+        // A resize in flight stops at its next piece, because its token has fired.
+        await _resize.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            Release(RemoveIdleSlabs(keepBytes: 0));
+        }
+        finally
+        {
+            _resize.Release();
+        }
+
+        SignalIfDrained();
+        try
+        {
+            await _drained.Task.WaitAsync(_settings.DisposeTimeout, _time).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            throw new InvalidOperationException(DescribeLiveLeases());
+        }
+    }
+
+    private bool Close(out RentWaiter[] waiters)
+    {
+        waiters = [];
+        var taken = false;
+        try
+        {
+            _gate.Enter(ref taken);
+            if (_disposed)
+            {
+                return false;
+            }
+
+            _disposed = true;
+            waiters = [.. _waiters];
+            _waiters.Clear();
+            return true;
+        }
+        finally
+        {
+            Exit(taken);
+        }
+    }
+
+    /// <summary>After disposal the last lease of a slab takes the slab with it.</summary>
+    private MemoryRegion? AbandonUnsynchronized(PoolSlab slab)
+    {
+        if (!slab.IsIdle || !_slabs.Contains(slab))
+        {
+            return null;
+        }
+
+        _slabs = [.. _slabs.Where(other => other != slab)];
+        _reserved -= slab.Allocator.CapacityBytes;
+        _pageable -= IsPageable(slab) ? slab.Allocator.CapacityBytes : 0;
+        return slab.Region;
+    }
+
+    private void Abandon(MemoryRegion? region)
+    {
+        if (region is not null)
+        {
+            region.Dispose();
+            SignalIfDrained();
+        }
+    }
+
+    private void SignalIfDrained()
+    {
+        var taken = false;
+        bool drained;
+        try
+        {
+            _gate.Enter(ref taken);
+            drained = _live + _pendingLeases == 0;
+        }
+        finally
+        {
+            Exit(taken);
+        }
+
+        if (drained)
+        {
+            _drained.TrySetResult();
+        }
+    }
+
+    private string DescribeLiveLeases()
+    {
+        var taken = false;
+        try
+        {
+            _gate.Enter(ref taken);
+            var sizes = _slabs
+                .SelectMany(slab => slab.Allocator.GetLargestLiveLengths(SizesNamed))
+                .OrderDescending()
+                .Take(SizesNamed)
+                .Select(size => $"{size} B")
+                .ToList();
+            var more = _live + _pendingLeases > sizes.Count ? ", …" : "";
+            return $"Pool '{Name}' was disposed with {_live} live leases ({_used} B) and {_pendingLeases} pending behind fences "
+                + $"({_pending} B), after waiting {_settings.DisposeTimeout.TotalSeconds:0.###} s: {string.Join(", ", sizes)}{more}. "
+                + "Their memory stays mapped until they are returned; dispose leases before the pool.";
+        }
+        finally
+        {
+            Exit(taken);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+namespace LpLlm.Memory.Pooling;
+
+/// <summary>Growth and trimming. One resize at a time, behind a semaphore and outside the spin lock.</summary>
+internal sealed partial class PinnedPool
+{
+    private readonly SemaphoreSlim _resize = new(1, 1);
+    private readonly CancellationTokenSource _closing = new();
+
+    public async Task OpenAsync(IProgress<PinProgress>? progress, CancellationToken cancellationToken)
+    {
+        await _resize.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            while (Interlocked.Read(ref _reserved) < _settings.InitialBytes)
+            {
+                var before = _reserved;
+                var report = progress is null
+                    ? null
+                    : new DirectProgress(bytes => progress.Report(new PinProgress(before + bytes, _settings.InitialBytes)));
+                await AddSlabAsync(report, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            _resize.Release();
+        }
+    }
+
+    public long Trim(long keepBytes = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(keepBytes);
+        ObjectDisposedException.ThrowIf(_closing.IsCancellationRequested, this);
+        _resize.Wait();
+        try
+        {
+            return Release(RemoveIdleSlabs(keepBytes));
+        }
+        finally
+        {
+            _resize.Release();
+        }
+    }
+
+    private async Task<PinnedLease?> GrowAndTakeAsync(
+        long lengthBytes, int alignmentBytes, bool behindWaiters, CancellationToken cancellationToken)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _closing.Token);
+        try
+        {
+            await _resize.WaitAsync(either.Token).ConfigureAwait(false);
+            try
+            {
+                // Whoever held the semaphore may have made room, and others may take what this call adds.
+                PinnedLease? lease;
+                while ((lease = Take(lengthBytes, alignmentBytes, behindWaiters, out _)) is null && lengthBytes <= NextSlabBytes())
+                {
+                    await AddSlabAsync(progress: null, either.Token).ConfigureAwait(false);
+                }
+
+                return lease;
+            }
+            finally
+            {
+                _resize.Release();
+            }
+        }
+        catch (OperationCanceledException) when (_closing.IsCancellationRequested)
+        {
+            throw new ObjectDisposedException(nameof(PinnedPool), $"Pool '{Name}' was disposed while it grew.");
+        }
+    }
+
+    /// <summary>Takes one slab from the source; the semaphore is held.</summary>
+    private async Task AddSlabAsync(IProgress<long>? progress, CancellationToken cancellationToken)
+    {
+        var bytes = NextSlabBytes();
+        var region = await _source.ReserveAsync(bytes, progress, cancellationToken).ConfigureAwait(false);
+        var slab = new PoolSlab(this, region, _createAllocator(bytes));
+        List<RentWaiter>? served = null;
+        var taken = false;
+        var disposed = false;
+        try
+        {
+            _gate.Enter(ref taken);
+            disposed = _disposed;
+            if (!disposed)
+            {
+                _slabs = [.. _slabs, slab];
+                _hot = _slabs.Length - 1;
+                _reserved += bytes;
+                _pageable += IsPageable(slab) ? bytes : 0;
+                _capabilities &= region.Capabilities;
+                served = _waiters.Count > 0 ? ServeWaitersUnsynchronized() : null;
+            }
+        }
+        finally
+        {
+            Exit(taken);
+        }
+
+        Complete(served);
+        if (disposed)
+        {
+            region.Dispose();
+            throw new ObjectDisposedException(nameof(PinnedPool), $"Pool '{Name}' was disposed while it grew.");
+        }
+
+        Log.SlabAdded(_logger, Name, bytes, _source.Name, _reserved, _settings.CapacityBytes);
+    }
+
+    private List<PoolSlab> RemoveIdleSlabs(long keepBytes)
+    {
+        var idle = new List<PoolSlab>();
+        var taken = false;
+        try
+        {
+            _gate.Enter(ref taken);
+            var left = _reserved;
+            var kept = new List<PoolSlab>(_slabs.Length);
+            for (var i = _slabs.Length - 1; i >= 0; i--)
+            {
+                var slab = _slabs[i];
+                var bytes = slab.Allocator.CapacityBytes;
+                if (slab.IsIdle && left - bytes >= keepBytes)
+                {
+                    left -= bytes;
+                    idle.Add(slab);
+                }
+                else
+                {
+                    kept.Insert(0, slab);
+                }
+            }
+
+            _slabs = [.. kept];
+            _hot = 0;
+        }
+        finally
+        {
+            Exit(taken);
+        }
+
+        return idle;
+    }
+
+    /// <summary>Unmaps slabs that no longer serve; their quota is free only once they are gone, so the limit always holds.</summary>
+    private long Release(List<PoolSlab> slabs)
+    {
+        long released = 0;
+        foreach (var slab in slabs)
+        {
+            slab.Region.Dispose();
+            Forget(slab);
+            released += slab.Allocator.CapacityBytes;
+        }
+
+        return released;
+    }
+
+    private void Forget(PoolSlab slab)
+    {
+        var taken = false;
+        try
+        {
+            _gate.Enter(ref taken);
+            _reserved -= slab.Allocator.CapacityBytes;
+            _pageable -= IsPageable(slab) ? slab.Allocator.CapacityBytes : 0;
+        }
+        finally
+        {
+            Exit(taken);
+        }
+    }
+
+    private long NextSlabBytes()
+    {
+        var taken = false;
+        try
+        {
+            _gate.Enter(ref taken);
+            return NextSlabBytesUnsynchronized();
+        }
+        finally
+        {
+            Exit(taken);
+        }
+    }
+
+    private long NextSlabBytesUnsynchronized() => Math.Min(_settings.SlabBytes, _settings.CapacityBytes - _reserved);
+
+    private static bool IsPageable(PoolSlab slab) => !slab.Capabilities.HasFlag(PoolCapabilities.PageLocked);
+
+    /// <summary>Reports on the reporting thread; <see cref="Progress{T}"/> would reorder reports on the thread pool.</summary>
+    private sealed class DirectProgress(Action<long> report) : IProgress<long>
+    {
+        public void Report(long value) => report(value);
+    }
+}

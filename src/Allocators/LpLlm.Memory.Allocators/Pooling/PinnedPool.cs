@@ -1,0 +1,287 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Numerics;
+using LpLlm.Memory.Tlsf;
+using Microsoft.Extensions.Logging;
+
+namespace LpLlm.Memory.Pooling;
+
+/// <summary>
+/// The pool: slabs from one memory source, divided by block allocators. This part rents and takes back; growth, waiting and
+/// disposal are in the other parts.
+/// </summary>
+/// <remarks>
+/// One spin lock guards slabs, accounts and queue. It is held for tens of nanoseconds of arithmetic, never across a system call,
+/// an await or a callback; an ordinary lock costs three times as much once two threads meet. Methods that need it end in Unsynchronized.
+/// </remarks>
+internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
+{
+    private readonly PinnedPoolSettings _settings;
+    private readonly IMemorySource _source;
+    private readonly Func<long, IBlockAllocator> _createAllocator;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+
+    private SpinLock _gate = new(enableThreadOwnerTracking: false);
+    private PoolSlab[] _slabs = [];
+    private int _hot;
+    private PoolCapabilities _capabilities;
+    private long _reserved;
+    private long _pageable;
+    private long _used;
+    private long _pending;
+    private long _peak;
+    private long _live;
+    private long _pendingLeases;
+    private long _totalRents;
+    private long _failedRents;
+    private bool _disposed;
+
+    public PinnedPool(
+        PinnedPoolSettings settings,
+        IMemorySource source,
+        ILogger logger,
+        TimeProvider? time = null,
+        Func<long, IBlockAllocator>? createAllocator = null)
+    {
+        _settings = settings;
+        _source = source;
+        _logger = logger;
+        _time = time ?? TimeProvider.System;
+        _createAllocator = createAllocator ?? (capacityBytes => new TlsfAllocator(capacityBytes));
+        _capabilities = source.Capabilities;
+    }
+
+    public string Name => _settings.Name;
+
+    public PoolCapabilities Capabilities => _capabilities;
+
+    public PinnedLease Rent(long lengthBytes, int alignmentBytes = 256) =>
+        TryRent(lengthBytes, out var lease, alignmentBytes) ? lease : throw Exhausted(lengthBytes, waited: null);
+
+    public bool TryRent(
+        long lengthBytes, [NotNullWhen(true)] out PinnedLease? lease, int alignmentBytes = 256)
+    {
+        CheckArguments(lengthBytes, alignmentBytes);
+        lease = Take(lengthBytes, alignmentBytes, behindWaiters: false, out var mayGrow);
+        if (lease is null && mayGrow)
+        {
+            // Growing is a system call or a server's answer either way; a caller that must not block uses RentAsync.
+            lease = GrowAndTakeAsync(lengthBytes, alignmentBytes, behindWaiters: false, CancellationToken.None)
+                .GetAwaiter().GetResult();
+        }
+
+        if (lease is null)
+        {
+            Interlocked.Increment(ref _failedRents);
+        }
+
+        return lease is not null;
+    }
+
+    public PoolSnapshot GetSnapshot()
+    {
+        var taken = false;
+        try
+        {
+            _gate.Enter(ref taken);
+            var largest = Math.Min(_settings.SlabBytes, _settings.CapacityBytes - _reserved);
+            foreach (var slab in _slabs)
+            {
+                largest = Math.Max(largest, slab.Allocator.LargestFreeBytes);
+            }
+
+            return new PoolSnapshot
+            {
+                CapacityBytes = _settings.CapacityBytes,
+                ReservedBytes = _reserved,
+                PageableBytes = _pageable,
+                UsedBytes = _used,
+                PendingBytes = _pending,
+                LargestFreeBytes = largest,
+                PeakUsedBytes = _peak,
+                LiveLeases = _live,
+                WaitingRents = _waiters.Count,
+                TotalRents = _totalRents,
+                FailedRents = Volatile.Read(ref _failedRents),
+            };
+        }
+        finally
+        {
+            Exit(taken);
+        }
+    }
+
+    /// <summary>Takes a lease back, at once or when its fence completes.</summary>
+    public void TakeBack(PoolSlab slab, in LeasedBlock block, IFence? fence)
+    {
+        if (fence is null || fence.IsCompleted)
+        {
+            Free(slab, block, wasPending: false);
+            return;
+        }
+
+        var bytes = slab.RoundedBytes(block.LengthBytes);
+        var taken = false;
+        try
+        {
+            _gate.Enter(ref taken);
+            _used -= bytes;
+            _pending += bytes;
+            _live--;
+            _pendingLeases++;
+        }
+        finally
+        {
+            Exit(taken);
+        }
+
+        _ = FreeAfterAsync(slab, block, fence);
+    }
+
+    private PinnedLease? Take(long lengthBytes, int alignmentBytes, bool behindWaiters, out bool mayGrow)
+    {
+        PoolSlab? slab;
+        BlockHandle block;
+        var taken = false;
+        try
+        {
+            _gate.Enter(ref taken);
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            mayGrow = false;
+            if (behindWaiters && _waiters.Count > 0)
+            {
+                return null;
+            }
+
+            if (!TakeUnsynchronized(lengthBytes, alignmentBytes, out slab, out block))
+            {
+                // Read under the gate: a slab that is being added or given back shows either here or in the slabs just searched.
+                mayGrow = lengthBytes <= NextSlabBytesUnsynchronized()
+                    || (_resize.CurrentCount == 0 && lengthBytes <= _settings.SlabBytes);
+                return null;
+            }
+        }
+        finally
+        {
+            Exit(taken);
+        }
+
+        return slab.Lease(block, lengthBytes);
+    }
+
+    private bool TakeUnsynchronized(
+        long lengthBytes, int alignmentBytes, [NotNullWhen(true)] out PoolSlab? slab, out BlockHandle block)
+    {
+        var slabs = _slabs;
+        if ((uint)_hot < (uint)slabs.Length && slabs[_hot].Allocator.TryAllocate(lengthBytes, alignmentBytes, out block))
+        {
+            slab = slabs[_hot];
+            CountRentUnsynchronized(block.LengthBytes);
+            return true;
+        }
+
+        for (var i = 0; i < slabs.Length; i++)
+        {
+            if (i != _hot && slabs[i].Allocator.TryAllocate(lengthBytes, alignmentBytes, out block))
+            {
+                _hot = i;
+                slab = slabs[i];
+                CountRentUnsynchronized(block.LengthBytes);
+                return true;
+            }
+        }
+
+        slab = null;
+        block = default;
+        return false;
+    }
+
+    private void CountRentUnsynchronized(long roundedBytes)
+    {
+        _used += roundedBytes;
+        _live++;
+        _totalRents++;
+        _peak = Math.Max(_peak, _used + _pending);
+    }
+
+    private void Free(PoolSlab slab, in LeasedBlock block, bool wasPending)
+    {
+        List<RentWaiter>? served = null;
+        MemoryRegion? abandoned = null;
+        var taken = false;
+        try
+        {
+            _gate.Enter(ref taken);
+            var bytes = slab.FreeUnsynchronized(block);
+            if (wasPending)
+            {
+                _pending -= bytes;
+                _pendingLeases--;
+            }
+            else
+            {
+                _used -= bytes;
+                _live--;
+            }
+
+            if (_waiters.Count > 0)
+            {
+                served = ServeWaitersUnsynchronized();
+            }
+
+            if (_disposed)
+            {
+                abandoned = AbandonUnsynchronized(slab);
+            }
+        }
+        finally
+        {
+            Exit(taken);
+        }
+
+        Complete(served);
+        Abandon(abandoned);
+    }
+
+    private async Task FreeAfterAsync(PoolSlab slab, LeasedBlock block, IFence fence)
+    {
+        try
+        {
+            await fence.WaitAsync().ConfigureAwait(false);
+        }
+        catch (Exception failure) // whatever a device reports: the block must not be reused, and nobody awaits this task
+        {
+            Log.FenceFailed(_logger, failure, Name, block.LengthBytes);
+            return;
+        }
+
+        Free(slab, block, wasPending: true);
+    }
+
+    private PinnedMemoryExhaustedException Exhausted(long lengthBytes, TimeSpan? waited)
+    {
+        var snapshot = GetSnapshot();
+        var cause = lengthBytes > _settings.SlabBytes || lengthBytes > snapshot.CapacityBytes - snapshot.UsedBytes
+            ? ExhaustionCause.Limit
+            : lengthBytes > snapshot.FreeBytes ? ExhaustionCause.Pending : ExhaustionCause.Fragmented;
+        return new PinnedMemoryExhaustedException(Name, cause, lengthBytes, _settings.SlabBytes, snapshot, waited);
+    }
+
+    private static void CheckArguments(long lengthBytes, int alignmentBytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(lengthBytes, 1);
+        if (!BitOperations.IsPow2(alignmentBytes) || alignmentBytes > TlsfAllocator.MaxAlignmentBytes)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(alignmentBytes), alignmentBytes, "The alignment must be a power of two from 1 B to 2 MiB.");
+        }
+    }
+
+    private void Exit(bool taken)
+    {
+        if (taken)
+        {
+            _gate.Exit(useMemoryBarrier: false);
+        }
+    }
+}

@@ -1,0 +1,25 @@
+namespace LpLlm.Memory.Sources;
+
+/// <summary>Linux error numbers that the memory calls return.</summary>
+internal static class Errno
+{
+    public const int EPerm = 1;
+    public const int EAgain = 11;
+    public const int ENoMem = 12;
+    public const int EInval = 22;
+
+    public static string NameOf(int code) => code switch
+    {
+        0 => "OK",
+        EPerm => "EPERM",
+        4 => "EINTR",
+        9 => "EBADF",
+        EAgain => "EAGAIN",
+        ENoMem => "ENOMEM",
+        13 => "EACCES",
+        14 => "EFAULT",
+        EInval => "EINVAL",
+        133 => "EHWPOISON",
+        _ => $"errno {code}",
+    };
+}
