@@ -11,12 +11,7 @@ internal sealed class Scorer(LlamaModel model, KvElementType kvElementType)
     /// <exception cref="RefusedTextException">The text has fewer than 2 bytes or more than the model has positions.</exception>
     public async Task<double> ScoreAsync(ReadOnlyMemory<byte> text, CancellationToken cancellationToken)
     {
-        if (text.Length < 2 || text.Length > model.Config.MaxPositions)
-        {
-            throw new RefusedTextException(
-                $"The text to score has {text.Length} bytes; 2 to {model.Config.MaxPositions} (max_position_embeddings) can be scored.");
-        }
-
+        CheckLength(text.Length);
         using var session = model.StartSession(kvElementType);
         var inputs = text[..^1];
         var nats = 0.0;
@@ -28,6 +23,15 @@ internal sealed class Scorer(LlamaModel model, KvElementType kvElementType)
         }
 
         return nats / inputs.Length;
+    }
+
+    public void CheckLength(long lengthBytes)
+    {
+        if (lengthBytes < 2 || lengthBytes > model.Config.MaxPositions)
+        {
+            throw new RefusedTextException(
+                $"The text to score has {lengthBytes} bytes; 2 to {model.Config.MaxPositions} (max_position_embeddings) can be scored.");
+        }
     }
 
     private static double SumOfLosses(ReadOnlySpan<float> logits, ReadOnlySpan<byte> targets)
