@@ -105,7 +105,7 @@ internal sealed partial class PinnedPool
             throw new ObjectDisposedException(nameof(PinnedPool), $"Pool '{Name}' was disposed while it grew.");
         }
 
-        Log.SlabAdded(_logger, Name, bytes, _source.Name, _reserved, _settings.CapacityBytes);
+        AllocatorsLog.SlabAdded(_logger, Name, bytes, _source.Name, _reserved, _settings.CapacityBytes);
     }
 
     private List<PoolSlab> RemoveIdleSlabs(long keepBytes)

@@ -251,7 +251,7 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
         }
         catch (Exception failure) // whatever a device reports: the block must not be reused, and nobody awaits this task
         {
-            Log.FenceFailed(_logger, failure, Name, block.LengthBytes);
+            AllocatorsLog.FenceFailed(_logger, failure, Name, block.LengthBytes);
             return;
         }
 

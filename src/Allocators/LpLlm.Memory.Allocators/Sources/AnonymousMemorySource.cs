@@ -52,7 +52,7 @@ internal sealed class AnonymousMemorySource(
     {
         if (Interlocked.Exchange(ref _warned, 1) == 0)
         {
-            Log.PageableMemory(logger, refusal.Message);
+            AllocatorsLog.PageableMemory(logger, refusal.Message);
         }
     }
 

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 namespace LpLlm.Memory;
 
 /// <summary>All log messages of this assembly; ids 1000 to 1099, never renumbered.</summary>
-internal static partial class Log
+internal static partial class AllocatorsLog
 {
     [LoggerMessage(1000, LogLevel.Warning, "Memory is NOT page-locked (AllowPageable is on): device copies from it are slow and it can be swapped. {Reason}")]
     public static partial void PageableMemory(ILogger logger, string reason);

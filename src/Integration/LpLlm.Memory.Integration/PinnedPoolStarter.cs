@@ -1,0 +1,39 @@
+using LpLlm.Memory.Pooling;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace LpLlm.Memory;
+
+/// <summary>Opens every registered pool before any other hosted service starts, in order of registration.</summary>
+internal sealed class PinnedPoolStarter(
+    IServiceProvider provider,
+    IEnumerable<PinnedPoolRegistration> registrations,
+    ILogger<PinnedPoolStarter> logger,
+    TimeProvider? time = null) : IHostedLifecycleService
+{
+    public async Task StartingAsync(CancellationToken cancellationToken)
+    {
+        foreach (var registration in registrations)
+        {
+            if (provider.GetRequiredKeyedService<IPinnedMemoryPool>(registration.Name) is IOpenablePool pool)
+            {
+                var clock = time ?? TimeProvider.System;
+                var started = clock.GetTimestamp();
+                await pool.OpenAsync(new PinProgressLog(pool.Name, logger, clock), cancellationToken).ConfigureAwait(false);
+                var reserved = ((IPinnedMemoryPool)pool).GetSnapshot().ReservedBytes;
+                IntegrationLog.PoolOpened(logger, pool.Name, ByteSize.Format(reserved), clock.GetElapsedTime(started).TotalMilliseconds);
+            }
+        }
+    }
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}
