@@ -1,0 +1,10 @@
+using Microsoft.Extensions.Logging;
+
+namespace LpLlm.Memory.Attention;
+
+internal static partial class AttnManagerLog
+{
+    [LoggerMessage(1, LogLevel.Information,
+        "Attention uses pool '{PoolName}' ({Capabilities}); KV pages take at most {PoolSize} B of it (empty: all it gives).")]
+    public static partial void PoolChosen(ILogger logger, string poolName, PoolCapabilities capabilities, long? poolSize);
+}

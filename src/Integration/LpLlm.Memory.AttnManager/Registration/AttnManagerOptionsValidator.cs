@@ -1,0 +1,45 @@
+using System.Text.RegularExpressions;
+using Microsoft.Extensions.Options;
+
+namespace LpLlm.Memory.Attention;
+
+/// <summary>The rule book of <see cref="AttnManagerOptions"/>: reports every option that is out of range, with its value.</summary>
+internal sealed partial class AttnManagerOptionsValidator : IValidateOptions<AttnManagerOptions>
+{
+    public ValidateOptionsResult Validate(string? name, AttnManagerOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var errors = new List<string>();
+        if (!string.Equals(options.Device, "cpu", StringComparison.OrdinalIgnoreCase))
+        {
+            errors.Add($"Device = '{options.Device}' is not a device of this package; the only one is cpu.");
+        }
+
+        if (options.PoolName is { } pool && !PoolNames().IsMatch(pool))
+        {
+            errors.Add($"PoolName = '{pool}' is not 1 to 64 characters of [A-Za-z0-9_-]; leave it out to let UseServerPool choose.");
+        }
+
+        CheckRange(nameof(options.PoolSize), options.PoolSize, long.MaxValue, errors);
+        CheckRange(nameof(options.ChunkSize), options.ChunkSize, long.MaxValue, errors);
+        CheckRange(nameof(options.PageTokens), options.PageTokens, 4096, errors);
+        CheckRange(nameof(options.QueueLength), options.QueueLength, 65_536, errors);
+        CheckRange(nameof(options.Parallelism), options.Parallelism, 1024, errors);
+        return errors.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(errors);
+    }
+
+    private static void CheckRange(string name, long? value, long most, List<string> errors)
+    {
+        if (value < 1)
+        {
+            errors.Add($"{name} = {value} is below 1.");
+        }
+        else if (value > most)
+        {
+            errors.Add($"{name} = {value} exceeds {most}.");
+        }
+    }
+
+    [GeneratedRegex(@"\A[A-Za-z0-9_-]{1,64}\z")]
+    private static partial Regex PoolNames();
+}

@@ -1,0 +1,52 @@
+using LpLlm.Memory.Attention;
+using LpLlm.Memory.Configuration;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>Registers the attention manager.</summary>
+public static class AttnManagerServiceCollectionExtensions
+{
+    /// <summary>Registers a singleton <see cref="IAttnManager"/> over a registered pool.</summary>
+    /// <param name="services">The services; the pool may be registered before or after.</param>
+    /// <param name="configuration">
+    /// A section with the names of <see cref="AttnManagerOptions"/>. Sizes may be written <c>8GiB</c>, <c>512MB</c> or in bytes.
+    /// </param>
+    /// <remarks>
+    /// An unknown key, a value that cannot be read and an option out of range throw <see cref="OptionsValidationException"/>
+    /// at host start, or at the first resolve without a host; the message lists all of them.
+    /// </remarks>
+    public static IServiceCollection AddAttnManager(this IServiceCollection services, IConfiguration configuration)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        return services.AddAttnManager(options => SizedConfiguration.Bind(configuration, options));
+    }
+
+    /// <summary>Registers a singleton <see cref="IAttnManager"/> over a registered pool.</summary>
+    /// <param name="services">The services; the pool may be registered before or after.</param>
+    /// <param name="configure">Sets the options.</param>
+    /// <remarks>Options out of range throw <see cref="OptionsValidationException"/>, as above.</remarks>
+    public static IServiceCollection AddAttnManager(this IServiceCollection services, Action<AttnManagerOptions> configure)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentNullException.ThrowIfNull(configure);
+        services.AddOptionsWithValidateOnStart<AttnManagerOptions, AttnManagerOptionsValidator>().Configure(configure);
+        services.TryAddSingleton<IAttnManager>(Create);
+        return services;
+    }
+
+    private static AttnManager Create(IServiceProvider provider)
+    {
+        var options = provider.GetRequiredService<IOptions<AttnManagerOptions>>().Value;
+        var pool = AttnPoolSelector.Select(provider, options);
+        if (provider.GetService<ILogger<AttnManager>>() is { } logger)
+        {
+            AttnManagerLog.PoolChosen(logger, pool.Name, pool.Capabilities, options.PoolSize);
+        }
+
+        return new AttnManager(pool, options);
+    }
+}
