@@ -65,7 +65,7 @@ internal sealed class CheckpointReader : IDisposable
     private TensorEntry Find(string name, ReadOnlySpan<nint> shape)
     {
         var wanted = Array.ConvertAll(shape.ToArray(), length => (long)length);
-        var wantedBytes = wanted.Aggregate(2L, (bytes, length) => checked(bytes * length));
+        var wantedBytes = wanted.Aggregate((Int128)2, (bytes, length) => bytes * length); // config.json may ask for more than 2^63 - 1
         var expected = $"{TensorEntry.FormatShape(wanted)} of {ElementType} ({wantedBytes} B) is expected";
         if (!_entries.TryGetValue(name, out var entry))
         {

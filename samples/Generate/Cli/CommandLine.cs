@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
 using LpLlm.Memory.Attention;
 
 namespace LpLlm.Memory.Samples.Generate.Cli;
@@ -18,6 +20,7 @@ internal sealed class CommandLine
     {
         Description = "Bytes to add, 1 or more.",
         DefaultValueFactory = _ => Defaults.MaxNewTokens,
+        CustomParser = ParseCount,
     };
 
     private readonly Option<string?> _pool = new("--pool")
@@ -53,13 +56,6 @@ internal sealed class CommandLine
     public CommandLine()
     {
         _kv.AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, "float32", "bfloat16");
-        _maxNewTokens.Validators.Add(result =>
-        {
-            if (result.Errors.Any() is false && result.GetValueOrDefault<int>() < 1)
-            {
-                result.AddError($"--max-new-tokens is {result.GetValueOrDefault<int>()}; 1 or more is expected.");
-            }
-        });
         _prompt.Validators.Add(result =>
         {
             if (result.GetValueOrDefault<string>() is "")
@@ -98,4 +94,15 @@ internal sealed class CommandLine
         ScoreFile = result.GetValue(_score),
         ModelDirectory = result.GetRequiredValue(_model),
     };
+
+    private static int ParseCount(ArgumentResult result)
+    {
+        var text = result.Tokens.Single().Value;
+        if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) || count < 1)
+        {
+            result.AddError($"--max-new-tokens is '{text}'; a whole number from 1 to {int.MaxValue} is expected.");
+        }
+
+        return count;
+    }
 }

@@ -1,9 +1,8 @@
 using LpLlm.Memory.Samples.Generate.Checkpoint;
 using LpLlm.Memory.Samples.Generate.Hosting;
-using LpLlm.Memory.Samples.Generate.Text;
+using LpLlm.Memory.Samples.Generate.Generation;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Options;
 
 namespace LpLlm.Memory.Samples.Generate.Cli;
 
@@ -37,7 +36,6 @@ internal static class GenerateCommand
         is ModelFileException
         or RefusedTextException
         or RefusedConfigurationException
-        or OptionsValidationException
         or PinnedMemoryException
         or InvalidDataException // appsettings.json is not JSON
         or IOException

@@ -4,6 +4,8 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
+using Microsoft.Extensions.Options;
 
 namespace LpLlm.Memory.Samples.Generate.Hosting;
 
@@ -25,14 +27,22 @@ internal static class GenerateHost
         catch (Exception e)
         {
             host?.Dispose();
-            if (e is InvalidOperationException)
+            if (RefusalOf(e) is { } message)
             {
-                throw new RefusedConfigurationException(e.Message, e);
+                throw new RefusedConfigurationException(message, e);
             }
 
             throw;
         }
     }
+
+    private static string? RefusalOf(Exception e) => e switch
+    {
+        InvalidOperationException or OptionsValidationException => e.Message,
+        AggregateException { InnerExceptions: var all } when all.All(inner => inner is OptionsValidationException) => // one a section
+            string.Join(Environment.NewLine, all.Select(inner => inner.Message)),
+        _ => null,
+    };
 
     private static IHost Build(GenerateOptions options)
     {
@@ -50,7 +60,7 @@ internal static class GenerateHost
 
         builder.Logging.ClearProviders();
         builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
-        builder.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(
+        builder.Services.Configure<ConsoleLoggerOptions>(
             console => console.LogToStandardErrorThreshold = LogLevel.Trace); // standard output is for the text
         builder.Services.Configure<ConsoleLifetimeOptions>(lifetime => lifetime.SuppressStatusMessages = true);
 

@@ -3,7 +3,7 @@ using System.Text;
 using LpLlm.Memory.Attention;
 using LpLlm.Memory.Samples.Generate.Cli;
 using LpLlm.Memory.Samples.Generate.Llama;
-using LpLlm.Memory.Samples.Generate.Text;
+using LpLlm.Memory.Samples.Generate.Generation;
 
 namespace LpLlm.Memory.Samples.Generate.Hosting;
 

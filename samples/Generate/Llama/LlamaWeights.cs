@@ -22,17 +22,18 @@ internal sealed class LlamaWeights : IDisposable
             throw;
         }
 
+        // In the order of the file, so that it is read from front to back.
         LayerWeights ReadLayer(string name) => new()
         {
-            InputNorm = Own($"{name}.input_layernorm.weight", config.HiddenSize),
             Query = Own($"{name}.self_attn.q_proj.weight", (nint)config.HeadCount * config.HeadDim, config.HiddenSize),
             Key = Own($"{name}.self_attn.k_proj.weight", (nint)config.KvHeadCount * config.HeadDim, config.HiddenSize),
             Value = Own($"{name}.self_attn.v_proj.weight", (nint)config.KvHeadCount * config.HeadDim, config.HiddenSize),
             Output = Own($"{name}.self_attn.o_proj.weight", config.HiddenSize, (nint)config.HeadCount * config.HeadDim),
-            PostAttentionNorm = Own($"{name}.post_attention_layernorm.weight", config.HiddenSize),
             Gate = Own($"{name}.mlp.gate_proj.weight", config.IntermediateSize, config.HiddenSize),
             Up = Own($"{name}.mlp.up_proj.weight", config.IntermediateSize, config.HiddenSize),
             Down = Own($"{name}.mlp.down_proj.weight", config.HiddenSize, config.IntermediateSize),
+            InputNorm = Own($"{name}.input_layernorm.weight", config.HiddenSize),
+            PostAttentionNorm = Own($"{name}.post_attention_layernorm.weight", config.HiddenSize),
         };
 
         PinnedTensor<BFloat16> Own(string name, params nint[] shape)

@@ -65,8 +65,10 @@ internal static class Linear
     /// <summary>Four dot products that share the loads of the weight row: 5 loads for 4 multiply-adds instead of 8.</summary>
     private static Vector4 DotOfFour(ReadOnlySpan<float> row, ReadOnlySpan<float> inputs)
     {
-        var (a, b) = (inputs[..row.Length], inputs.Slice(row.Length, row.Length));
-        var (c, d) = (inputs.Slice(2 * row.Length, row.Length), inputs.Slice(3 * row.Length, row.Length));
+        var a = inputs[..row.Length];
+        var b = inputs.Slice(row.Length, row.Length);
+        var c = inputs.Slice(2 * row.Length, row.Length);
+        var d = inputs.Slice(3 * row.Length, row.Length);
         var (sumA, sumB, sumC, sumD) = (Vector<float>.Zero, Vector<float>.Zero, Vector<float>.Zero, Vector<float>.Zero);
         var i = 0;
         for (; i <= row.Length - Vector<float>.Count; i += Vector<float>.Count)

@@ -39,7 +39,8 @@ internal sealed class RotaryEmbedding
         for (var start = 0; start < vectors.Length; start += _headDim)
         {
             var angles = start / _headDim / headCount * half;
-            var (low, high) = (vectors.Slice(start, half), vectors.Slice(start + half, half));
+            var low = vectors.Slice(start, half);
+            var high = vectors.Slice(start + half, half);
             for (var i = 0; i < half; i++)
             {
                 var (cos, sin) = (_cos[angles + i], _sin[angles + i]);

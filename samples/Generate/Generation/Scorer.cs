@@ -2,7 +2,7 @@ using System.Numerics.Tensors;
 using LpLlm.Memory.Attention;
 using LpLlm.Memory.Samples.Generate.Llama;
 
-namespace LpLlm.Memory.Samples.Generate.Text;
+namespace LpLlm.Memory.Samples.Generate.Generation;
 
 /// <summary>Measures how well the model predicts a text.</summary>
 internal sealed class Scorer(LlamaModel model, KvElementType kvElementType)

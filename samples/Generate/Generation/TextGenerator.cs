@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 using LpLlm.Memory.Attention;
 using LpLlm.Memory.Samples.Generate.Llama;
 
-namespace LpLlm.Memory.Samples.Generate.Text;
+namespace LpLlm.Memory.Samples.Generate.Generation;
 
 /// <summary>Continues a text greedily: each byte is the likeliest one.</summary>
 internal sealed class TextGenerator(LlamaModel model, KvElementType kvElementType)
