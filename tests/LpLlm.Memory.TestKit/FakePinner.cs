@@ -1,0 +1,44 @@
+namespace LpLlm.Memory.TestKit;
+
+/// <summary>A pinner that keeps books instead of locking pages; the k-th pin can be told to fail.</summary>
+public sealed class FakePinner : IHostPinner
+{
+    private readonly Dictionary<nint, long> _pinned = [];
+    private int _pins;
+
+    public string Name => "fake";
+
+    public PoolCapabilities Capabilities => PoolCapabilities.PageLocked;
+
+    /// <summary>Ordinals (from 1) of the pins that fail.</summary>
+    public HashSet<int> FailingPins { get; } = [];
+
+    public IReadOnlyDictionary<nint, long> Pinned => _pinned;
+
+    public long LargestPieceBytes { get; private set; }
+
+    public void Pin(nint address, long lengthBytes)
+    {
+        lock (_pinned)
+        {
+            if (FailingPins.Contains(++_pins))
+            {
+                throw new MemorySourceException("fakelock", 12, "ENOMEM", lengthBytes, 8 << 20, "This pin was told to fail.");
+            }
+
+            _pinned.Add(address, lengthBytes);
+            LargestPieceBytes = Math.Max(LargestPieceBytes, lengthBytes);
+        }
+    }
+
+    public void Unpin(nint address, long lengthBytes)
+    {
+        lock (_pinned)
+        {
+            if (!_pinned.Remove(address, out var pinned) || pinned != lengthBytes)
+            {
+                throw new InvalidOperationException($"{lengthBytes} B at {address} were not pinned.");
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+namespace LpLlm.Memory.TestKit;
+
+/// <summary>
+/// A source whose regions are addresses that nothing backs: pools of any size can be tested without memory or hardware, as long
+/// as nobody touches a byte. Faults are injected by ordinal.
+/// </summary>
+public sealed class SimulatedMemorySource : IMemorySource
+{
+    private const long Spacing = 2L << 40;
+    private static long s_next = 1L << 45;
+    private long _reserved;
+    private int _reserves;
+
+    public string Name => "simulated";
+
+    public PoolCapabilities Capabilities { get; init; } = PoolCapabilities.PageLocked;
+
+    /// <summary>Ordinals (from 1) of the reservations that fail.</summary>
+    public HashSet<int> FailingReserves { get; } = [];
+
+    /// <summary>When set, each reservation waits for it, so that a test can look at a pool that is growing.</summary>
+    public Task? Gate { get; set; }
+
+    public long ReservedBytes => Interlocked.Read(ref _reserved);
+
+    public long PeakReservedBytes { get; private set; }
+
+    public int Reserves => Volatile.Read(ref _reserves);
+
+    public async ValueTask<MemoryRegion> ReserveAsync(
+        long lengthBytes, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(lengthBytes, 1);
+        cancellationToken.ThrowIfCancellationRequested();
+        var ordinal = Interlocked.Increment(ref _reserves);
+        if (Gate is { } gate)
+        {
+            await gate.WaitAsync(cancellationToken);
+        }
+
+        if (FailingReserves.Contains(ordinal))
+        {
+            throw new MemorySourceException("simulate", 12, "ENOMEM", lengthBytes, null, "This reservation was told to fail.");
+        }
+
+        progress?.Report(lengthBytes);
+        PeakReservedBytes = Math.Max(PeakReservedBytes, Interlocked.Add(ref _reserved, lengthBytes));
+        return new Region(this, (nint)Interlocked.Add(ref s_next, Spacing), lengthBytes);
+    }
+
+    private sealed class Region(SimulatedMemorySource source, nint address, long lengthBytes)
+        : MemoryRegion(address, lengthBytes, source.Capabilities)
+    {
+        protected override void Release() => Interlocked.Add(ref source._reserved, -LengthBytes);
+    }
+}
