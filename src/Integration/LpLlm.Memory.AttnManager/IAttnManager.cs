@@ -1,7 +1,11 @@
 namespace LpLlm.Memory.Attention;
 
 /// <summary>Runs attention on KV caches that live in a pinned memory pool.</summary>
-/// <remarks>Thread-safe. Requests are computed in the order they are accepted; each has its own task and its own failure.</remarks>
+/// <remarks>
+/// Thread-safe. Requests are computed in the order they are accepted; each has its own task and its own failure.
+/// Disposing finishes the request that is being computed, fails those that wait, and frees every cache; the pool and the
+/// results stay their owners'. Disposing twice is a no-op.
+/// </remarks>
 public interface IAttnManager : IDisposable, IAsyncDisposable
 {
     /// <summary>The pool that holds the KV pages and the results.</summary>
@@ -21,10 +25,11 @@ public interface IAttnManager : IDisposable, IAsyncDisposable
     /// <param name="cancellationToken">Takes the request back as long as it has not begun.</param>
     /// <returns>
     /// This request's own result, a tensor <c>[tokens, query heads, head dimension]</c> in pool memory that the caller disposes.
-    /// A request that fails faults its task, keeps no memory, and leaves its sequences as they were.
+    /// A request that fails, for misuse too, faults its task, keeps no memory, and leaves its sequences as they were.
+    /// The same tokens give the same result to the bit, however they are cut into batches and chunks.
     /// </returns>
     /// <exception cref="ArgumentException">Lengths do not fit each other, or a sequence is another manager's, disposed, or named twice.</exception>
-    /// <exception cref="InvalidOperationException">A sequence is in another request that is still running.</exception>
+    /// <exception cref="InvalidOperationException">A sequence is in another request that has not ended.</exception>
     /// <exception cref="PinnedMemoryExhaustedException">The pool, or <see cref="AttnManagerOptions.PoolSize"/>, has no room for the new pages or the result.</exception>
     /// <exception cref="OperationCanceledException">The token fired before the request began.</exception>
     /// <exception cref="ObjectDisposedException">The manager is disposed.</exception>

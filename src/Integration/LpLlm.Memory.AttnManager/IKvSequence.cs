@@ -1,6 +1,10 @@
 namespace LpLlm.Memory.Attention;
 
-/// <summary>The keys and values of one token sequence. Disposing it returns its pages. Used by one request at a time.</summary>
+/// <summary>The keys and values of one token sequence. Used by one request at a time. Thread-safe.</summary>
+/// <remarks>
+/// Disposing it returns its pages: at once, or at the end of the request that is computing on them. A request that still
+/// waits for its turn fails.
+/// </remarks>
 public interface IKvSequence : IDisposable
 {
     /// <summary>The cache the sequence belongs to.</summary>
@@ -14,7 +18,7 @@ public interface IKvSequence : IDisposable
     /// <summary>Forgets the tokens from a position on, in every layer, and returns the pages that fall empty.</summary>
     /// <param name="length">Tokens to keep, 0 or more; a layer that is shorter stays as it is.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="length"/> is negative.</exception>
-    /// <exception cref="InvalidOperationException">A request on the sequence is running.</exception>
+    /// <exception cref="InvalidOperationException">A request on the sequence has not ended.</exception>
     /// <exception cref="ObjectDisposedException">The sequence is disposed.</exception>
     void Truncate(int length);
 }

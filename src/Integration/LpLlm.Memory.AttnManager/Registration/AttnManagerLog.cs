@@ -5,6 +5,6 @@ namespace LpLlm.Memory.Attention;
 internal static partial class AttnManagerLog
 {
     [LoggerMessage(1, LogLevel.Information,
-        "Attention uses pool '{PoolName}' ({Capabilities}); KV pages take at most {PoolSize} B of it (empty: all it gives).")]
+        "Attention uses pool '{PoolName}' ({Capabilities}); KV pages take at most {PoolSize} B of it (null: as much as it gives).")]
     public static partial void PoolChosen(ILogger logger, string poolName, PoolCapabilities capabilities, long? poolSize);
 }

@@ -1,0 +1,117 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
+
+namespace LpLlm.Memory.Attention.Tests;
+
+/// <summary>A pool over plain native memory. New memory is filled with NaN, so that reading what nobody wrote shows.</summary>
+public sealed unsafe class FakePool(
+    string name = "fake", long capacityBytes = 1L << 30, PoolCapabilities capabilities = PoolCapabilities.None)
+    : IPinnedMemoryPool, IPinnedLeaseOwner
+{
+    private readonly Lock _gate = new();
+    private long _usedBytes;
+    private long _peakBytes;
+    private long _liveLeases;
+    private long _rents;
+    private long _failedRents;
+
+    public string Name { get; } = name;
+
+    public string PoolName => Name;
+
+    public PoolCapabilities Capabilities { get; } = capabilities;
+
+    public long LiveLeases => GetSnapshot().LiveLeases;
+
+    public long PeakUsedBytes => GetSnapshot().PeakUsedBytes;
+
+    public bool IsDisposed { get; private set; }
+
+    /// <summary>The rent, counted from 1 over the pool's life, that fails; 0 for none.</summary>
+    public long FailingRent { get; set; }
+
+    public long TotalRents => GetSnapshot().TotalRents;
+
+    /// <summary>Called within every rent, outside the lock: lets a test hold the dispatcher where it is.</summary>
+    public Action<long>? Renting { get; set; }
+
+    public PinnedLease Rent(long lengthBytes, int alignmentBytes = 256)
+    {
+        Renting?.Invoke(lengthBytes);
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(IsDisposed, this);
+            if (++_rents == FailingRent || lengthBytes > capacityBytes - _usedBytes)
+            {
+                _failedRents++;
+                throw new PinnedMemoryExhaustedException(
+                    Name, ExhaustionCause.Limit, lengthBytes, capacityBytes, SnapshotUnsynchronized());
+            }
+
+            _usedBytes += lengthBytes;
+            _peakBytes = Math.Max(_peakBytes, _usedBytes);
+            _liveLeases++;
+        }
+
+        var address = NativeMemory.AlignedAlloc((nuint)lengthBytes, (nuint)alignmentBytes);
+        NativeMemory.Fill(address, (nuint)lengthBytes, 0xFF);
+        return new PinnedLease(this, new LeasedBlock((nint)address, lengthBytes, Token: 0));
+    }
+
+    public bool TryRent(long lengthBytes, [NotNullWhen(true)] out PinnedLease? lease, int alignmentBytes = 256)
+    {
+        try
+        {
+            lease = Rent(lengthBytes, alignmentBytes);
+            return true;
+        }
+        catch (PinnedMemoryExhaustedException)
+        {
+            lease = null;
+            return false;
+        }
+    }
+
+    public ValueTask<PinnedLease> RentAsync(
+        long lengthBytes, int alignmentBytes = 256, CancellationToken cancellationToken = default) =>
+        ValueTask.FromResult(Rent(lengthBytes, alignmentBytes));
+
+    public PoolSnapshot GetSnapshot()
+    {
+        lock (_gate)
+        {
+            return SnapshotUnsynchronized();
+        }
+    }
+
+    public long Trim(long keepBytes = 0) => 0;
+
+    public void TakeBack(in LeasedBlock block, IFence? fence)
+    {
+        NativeMemory.AlignedFree((void*)block.Address);
+        lock (_gate)
+        {
+            _usedBytes -= block.LengthBytes;
+            _liveLeases--;
+        }
+    }
+
+    public void Dispose() => IsDisposed = true;
+
+    public ValueTask DisposeAsync()
+    {
+        Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private PoolSnapshot SnapshotUnsynchronized() => new()
+    {
+        CapacityBytes = capacityBytes,
+        UsedBytes = _usedBytes,
+        LargestFreeBytes = capacityBytes - _usedBytes,
+        PeakUsedBytes = _peakBytes,
+        LiveLeases = _liveLeases,
+        TotalRents = _rents,
+        FailedRents = _failedRents,
+    };
+}
