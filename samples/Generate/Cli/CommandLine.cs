@@ -8,18 +8,18 @@ namespace LpLlm.Memory.Samples.Generate.Cli;
 /// <summary>Turns arguments into <see cref="GenerateOptions"/>.</summary>
 internal sealed class CommandLine
 {
-    private static readonly GenerateOptions Defaults = new();
+    private static readonly GenerateOptions _defaults = new();
 
     private readonly Option<string> _prompt = new("--prompt")
     {
         Description = "Text to continue.",
-        DefaultValueFactory = _ => Defaults.Prompt,
+        DefaultValueFactory = _ => _defaults.Prompt,
     };
 
     private readonly Option<int> _maxNewTokens = new("--max-new-tokens")
     {
         Description = "Bytes to add, 1 or more.",
-        DefaultValueFactory = _ => Defaults.MaxNewTokens,
+        DefaultValueFactory = _ => _defaults.MaxNewTokens,
         CustomParser = ParseCount,
     };
 
@@ -50,7 +50,7 @@ internal sealed class CommandLine
     {
         Description = "Folder with config.json, tensor_index.json and tensor.data_0 onwards.",
         HelpName = "DIR",
-        DefaultValueFactory = _ => Defaults.ModelDirectory,
+        DefaultValueFactory = _ => _defaults.ModelDirectory,
     };
 
     public CommandLine()

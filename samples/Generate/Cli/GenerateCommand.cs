@@ -1,6 +1,6 @@
 using LpLlm.Memory.Samples.Generate.Checkpoint;
-using LpLlm.Memory.Samples.Generate.Hosting;
 using LpLlm.Memory.Samples.Generate.Generation;
+using LpLlm.Memory.Samples.Generate.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 

@@ -2,8 +2,8 @@ using System.Globalization;
 using System.Text;
 using LpLlm.Memory.Attention;
 using LpLlm.Memory.Samples.Generate.Cli;
-using LpLlm.Memory.Samples.Generate.Llama;
 using LpLlm.Memory.Samples.Generate.Generation;
+using LpLlm.Memory.Samples.Generate.Llama;
 
 namespace LpLlm.Memory.Samples.Generate.Hosting;
 
