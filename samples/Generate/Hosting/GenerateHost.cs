@@ -10,6 +10,11 @@ using Microsoft.Extensions.Options;
 namespace LpLlm.Memory.Samples.Generate.Hosting;
 
 /// <summary>Puts the application together: configuration chooses the pool, and the rest asks for <see cref="IPinnedMemoryPool"/>.</summary>
+/// <remarks>
+/// Why appsettings.json says what it says: AllowPageable, because an ordinary user may page-lock 8 MiB and the model alone has
+/// 8.3 MiB (the pool then warns once); UseServerPool false, because true insists on a pool server, while any kind will do here;
+/// no log of Microsoft.Extensions.Hosting, because the program reports a failed start itself, once and without a stack trace.
+/// </remarks>
 internal static class GenerateHost
 {
     /// <summary>Builds and starts the host; the pool is open afterwards. The caller disposes it.</summary>

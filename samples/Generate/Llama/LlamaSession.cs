@@ -7,7 +7,7 @@ namespace LpLlm.Memory.Samples.Generate.Llama;
 internal sealed class LlamaSession : IDisposable
 {
     /// <summary>
-    /// Tokens of one forward pass; a longer text goes through in several. Bounds the buffers (kjv-tiny: 3.2 MiB) and the
+    /// Tokens of one forward pass; a longer text goes through in several. Bounds the buffers (kjv-tiny: 2.8 MiB) and the
     /// pool memory of one attention result, while a weight row is still widened only once per 256 tokens.
     /// </summary>
     public const int MaxBlockTokens = 256;
