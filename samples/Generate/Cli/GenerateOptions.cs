@@ -1,0 +1,24 @@
+using LpLlm.Memory.Attention;
+
+namespace LpLlm.Memory.Samples.Generate.Cli;
+
+/// <summary>What the command line asks for.</summary>
+internal sealed record GenerateOptions
+{
+    public string Prompt { get; init; } = "In the beginning ";
+
+    public int MaxNewTokens { get; init; } = 128;
+
+    /// <summary>Kind of pool; null for the one of appsettings.json.</summary>
+    public string? PoolKind { get; init; }
+
+    public KvElementType KvElementType { get; init; } = KvElementType.Float32;
+
+    /// <summary>Standard output gets the continuation's bytes and nothing else.</summary>
+    public bool Raw { get; init; }
+
+    /// <summary>A file to score instead of generating; null to generate.</summary>
+    public string? ScoreFile { get; init; }
+
+    public string ModelDirectory { get; init; } = Path.Combine(AppContext.BaseDirectory, "models", "kjv-tiny");
+}
