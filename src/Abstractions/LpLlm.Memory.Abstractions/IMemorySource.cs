@@ -10,6 +10,16 @@ public interface IMemorySource
     /// <summary>What holds for a region of this source when nothing was given up.</summary>
     PoolCapabilities Capabilities { get; }
 
+    /// <summary>
+    /// Refuses a total that cannot be had, before its first region is taken: slab by slab each one would still fit, until the
+    /// machine has no memory left. The default refuses nothing.
+    /// </summary>
+    /// <param name="totalBytes">Bytes about to be taken in several regions.</param>
+    /// <exception cref="MemorySourceException">There is not that much.</exception>
+    void EnsureAvailable(long totalBytes)
+    {
+    }
+
     /// <summary>Takes a region.</summary>
     /// <param name="lengthBytes">Bytes wanted, at least 1. The region may be longer (rounded up to pages).</param>
     /// <param name="progress">Gets the bytes made ready so far, at least once per GiB; may be called from any thread.</param>

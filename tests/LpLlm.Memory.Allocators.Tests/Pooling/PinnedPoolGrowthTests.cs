@@ -18,6 +18,18 @@ public class PinnedPoolGrowthTests : PoolFixture
     }
 
     [Fact]
+    public async Task Open_MoreThanTheMachineHas_IsRefusedBeforeTheFirstSlab()
+    {
+        using var sut = PinnedPoolFactory.CreateLocal(
+            "huge", new LocalPinnedPoolOptions { CapacityBytes = 1L << 46, InitialBytes = 1L << 46, SlabBytes = MiB }, Logger);
+
+        (await sut.Awaiting(pool => pool.OpenAsync(null, CancellationToken.None).DefaultTimeout())
+            .Should().ThrowAsync<MemorySourceException>()).Which.RequestedBytes.Should().Be(1L << 46);
+
+        sut.GetSnapshot().ReservedBytes.Should().Be(0);
+    }
+
+    [Fact]
     public void Rent_GrowsSlabBySlabUpToTheCapacity()
     {
         using var sut = CreateSut(capacityBytes: (5 * MiB) / 2);

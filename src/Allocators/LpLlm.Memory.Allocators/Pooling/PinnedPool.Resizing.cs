@@ -11,6 +11,7 @@ internal sealed partial class PinnedPool
         await _resize.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
+            _source.EnsureAvailable(Math.Max(0, _settings.InitialBytes - Interlocked.Read(ref _reserved)));
             while (Interlocked.Read(ref _reserved) < _settings.InitialBytes)
             {
                 var before = _reserved;

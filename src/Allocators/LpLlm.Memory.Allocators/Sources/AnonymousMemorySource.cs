@@ -18,6 +18,12 @@ internal sealed class AnonymousMemorySource(
 
     public PoolCapabilities Capabilities => pinner.Capabilities;
 
+    public void EnsureAvailable(long totalBytes)
+    {
+        LocalPlatform.EnsureSupported();
+        _budget.EnsureAvailable(totalBytes);
+    }
+
     public ValueTask<MemoryRegion> ReserveAsync(
         long lengthBytes, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
     {
