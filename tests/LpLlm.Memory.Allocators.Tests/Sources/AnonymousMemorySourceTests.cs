@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 
 namespace LpLlm.Memory.Tests.Sources;
 
+[Collection(WholeProcessCollection.Name)]
 public class AnonymousMemorySourceTests
 {
     private const long MiB = 1 << 20;

@@ -1,0 +1,53 @@
+using System.Reflection;
+
+namespace LpLlm.Memory.Architecture;
+
+public class PublicSurfaceTests
+{
+    /// <summary>
+    /// Each project's PublicApi.txt is its whole public surface. After a wanted change run the tests once with
+    /// UPDATE_PUBLIC_API=1 and review the diff.
+    /// </summary>
+    [Fact]
+    public void PublicApi_IsTheListingThatIsCheckedIn()
+    {
+        foreach (var assembly in Repository.SourceAssemblies)
+        {
+            var file = Path.Combine(Repository.SourceProjects[assembly.GetName().Name!], "PublicApi.txt");
+            var actual = PublicApiListing.Of(assembly);
+            if (Environment.GetEnvironmentVariable("UPDATE_PUBLIC_API") == "1")
+            {
+                File.WriteAllLines(file, actual);
+            }
+
+            File.Exists(file).Should().BeTrue($"{file} must list the public API");
+            File.ReadAllLines(file).Should().Equal(actual, $"{file} is reviewed with every change of the public API");
+        }
+    }
+
+    [Fact]
+    public void InternalClasses_AreSealed()
+    {
+        var open = Repository.SourceAssemblies
+            .SelectMany(assembly => assembly.GetTypes())
+            .Where(type => type.IsClass && !type.IsPublic && !type.IsNested && !type.IsAbstract && !type.IsSealed
+                && !type.Name.Contains('<') && type.Namespace?.StartsWith("LpLlm", StringComparison.Ordinal) == true)
+            .Where(type => !type.Assembly.GetTypes().Any(other => other.BaseType == type));
+
+        open.Select(type => type.FullName).Should().BeEmpty("nothing derives from them");
+    }
+
+    [Fact]
+    public void LogEventIds_AreUnique()
+    {
+        var ids = Repository.SourceAssemblies
+            .SelectMany(assembly => assembly.GetTypes())
+            .SelectMany(type => type.GetMethods(BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.Public))
+            .SelectMany(method => method.GetCustomAttributesData())
+            .Where(attribute => attribute.AttributeType.Name == "LoggerMessageAttribute")
+            .Select(attribute => (int)attribute.ConstructorArguments[0].Value!)
+            .ToList();
+
+        ids.Should().NotBeEmpty().And.OnlyHaveUniqueItems();
+    }
+}
