@@ -1,4 +1,3 @@
-using LpLlm.Memory;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 
