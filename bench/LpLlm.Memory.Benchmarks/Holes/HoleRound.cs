@@ -1,0 +1,27 @@
+using System.Diagnostics;
+using LpLlm.Memory.Benchmarks.Contestants;
+
+namespace LpLlm.Memory.Benchmarks.Holes;
+
+/// <summary>Lays out a heap, measures on it, and takes it down: peers have one heap a process, so two layouts cannot stand side by side.</summary>
+internal static class HoleRound
+{
+    public static HoleSample Run(Contestant contestant, HoleShape shape, int holes, int batches)
+    {
+        using var field = contestant.LayOut(shape, holes);
+        // As many as tenants, so that each has moved about once and the layout is that of use, not of construction.
+        field.RunReplacements(Math.Max(holes / 2, RunLength.BatchOperations));
+        return new HoleSample(Time(field.RunPairs, batches), Time(field.RunReplacements, batches));
+    }
+
+    private static double Time(Action<int> run, int batches)
+    {
+        var started = Stopwatch.GetTimestamp();
+        for (var batch = 0; batch < batches; batch++)
+        {
+            run(RunLength.BatchOperations);
+        }
+
+        return Stopwatch.GetElapsedTime(started).TotalNanoseconds / ((double)batches * RunLength.BatchOperations);
+    }
+}
