@@ -1,8 +1,8 @@
 using System.CommandLine;
 using LpLlm.Memory.Benchmarks.Creation;
 using LpLlm.Memory.Benchmarks.Holes;
-using LpLlm.Memory.Benchmarks.Reporting;
 using LpLlm.Memory.Benchmarks.Rents;
+using LpLlm.Memory.Benchmarks.Reporting;
 using LpLlm.Memory.Benchmarks.Threads;
 
 namespace LpLlm.Memory.Benchmarks;

@@ -33,7 +33,6 @@ internal sealed class AdapterHoleField<TAdapter, TBlock> : HoleField
             adapter.Return(filling);
         }
 
-        // Half as many as holes, so that a replacement meets another part of the heap, and of the caches, each time.
         _tenants = new TBlock[holes / 2];
         for (var i = 0; i < _tenants.Length; i++)
         {
@@ -51,12 +50,13 @@ internal sealed class AdapterHoleField<TAdapter, TBlock> : HoleField
         }
     }
 
-    public override void RunReplacements(int count)
+    public override void RunReplacements(int count, int tenants)
     {
         var memory = _adapter;
+        tenants = Math.Min(tenants, _tenants.Length);
         for (var i = 0; i < count; i++)
         {
-            ref var tenant = ref _tenants[_random.Next(_tenants.Length)];
+            ref var tenant = ref _tenants[_random.Next(tenants)];
             memory.Return(tenant);
             tenant = memory.Rent(RandomLength(_shape.MinTenantBytes));
         }

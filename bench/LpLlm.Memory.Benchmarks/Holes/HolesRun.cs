@@ -23,20 +23,13 @@ internal static class HolesRun
 
         using var contestants = ContestantList.Open(poolBytes, withArrayPool: false);
         var table = new MarkdownTable(
-            "holes",
-            $"pair, {length.FewHoles} holes, ns",
-            $"pair, {length.ManyHoles} holes, ns",
-            "ratio",
-            $"replace, {length.FewHoles} holes, ns",
-            $"replace, {length.ManyHoles} holes, ns",
-            "ratio",
-            "replace, ratio to PinnedPool");
+            "holes, contestant, work", $"{length.FewHoles} holes, ns", $"{length.ManyHoles} holes, ns", "ratio", "ratio to PinnedPool");
         AddRows(table, HoleShape.Equal, [.. contestants.All, Tlsf(HoleShape.Equal, length)], length);
         AddRows(table, HoleShape.Unequal, [Tlsf(HoleShape.Unequal, length)], length);
         table.Print();
         Console.WriteLine(
-            $"Goal: with {length.ManyHoles} holes at most 3 times the cost with {length.FewHoles}. TlsfAllocator is the part of PinnedPool without "
-            + "lock, lease and memory.");
+            $"Goal: with {length.ManyHoles} holes at most 3 times the cost with {length.FewHoles}. TlsfAllocator is PinnedPool less lock, lease and "
+            + "memory. The last work also meets cold memory: blocks, leases and nodes that left the caches.");
     }
 
     private static AdapterContestant<TlsfAdapter, BlockHandle> Tlsf(HoleShape shape, RunLength length) =>
@@ -45,24 +38,26 @@ internal static class HolesRun
     private static void AddRows(MarkdownTable table, HoleShape shape, IReadOnlyList<Contestant> contestants, RunLength length)
     {
         var samples = Interleaved.Measure(
-            [.. contestants.SelectMany(contestant => new[] { length.FewHoles, length.ManyHoles }.Select<int, Func<HoleSample>>(
+            [.. contestants.SelectMany(contestant => new[] { length.FewHoles, length.ManyHoles }.Select<int, Func<double[]>>(
                 holes => () => HoleRound.Run(contestant, shape, holes, length.BatchesPerHoleField)))],
             length.WarmUpRounds,
             length.Rounds);
-        var pairs = samples.Select(rounds => rounds.Select(sample => sample.PairNanoseconds).ToArray()).ToArray();
-        var replacements = samples.Select(rounds => rounds.Select(sample => sample.ReplacementNanoseconds).ToArray()).ToArray();
-        for (var i = 0; i < contestants.Count; i++)
+        for (var work = 0; work < HoleWork.All.Count; work++)
         {
-            var (few, many) = (2 * i, (2 * i) + 1);
-            table.Add(
-                $"{shape.Name}, {contestants[i].Name}",
-                $"{Statistics.Median(pairs[few]):0.0}",
-                $"{Statistics.Median(pairs[many]):0.0}",
-                $"{Statistics.MedianRatio(pairs[many], pairs[few]):0.00}",
-                $"{Statistics.Median(replacements[few]):0.0}",
-                $"{Statistics.Median(replacements[many]):0.0}",
-                $"{Statistics.MedianRatio(replacements[many], replacements[few]):0.00}",
-                contestants.Count == 1 ? "-" : $"{Statistics.MedianRatio(replacements[many], replacements[1]):0.00}");
+            var pool = TimesOf(1, work);
+            for (var i = 0; i < contestants.Count; i++)
+            {
+                var few = TimesOf(2 * i, work);
+                var many = TimesOf((2 * i) + 1, work);
+                table.Add(
+                    $"{shape.Name}, {contestants[i].Name}, {HoleWork.All[work].Name}",
+                    $"{Statistics.Median(few):0.0}",
+                    $"{Statistics.Median(many):0.0}",
+                    $"{Statistics.MedianRatio(many, few):0.00}",
+                    contestants.Count == 1 ? "-" : $"{Statistics.MedianRatio(many, pool):0.00}");
+            }
         }
+
+        double[] TimesOf(int heap, int work) => [.. samples[heap].Select(times => times[work])];
     }
 }

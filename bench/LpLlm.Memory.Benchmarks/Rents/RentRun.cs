@@ -28,7 +28,12 @@ internal static class RentRun
         var config = DefaultConfig.Instance
             .AddJob(job.WithEnvironmentVariable(StaticTlsRestart.Variable, StaticTlsRestart.Tunables))
             .AddFilter(new SimpleFilter(benchmark => !absent.Contains(benchmark.Descriptor.WorkloadMethod.Name)));
-        BenchmarkRunner.Run<RentBenchmarks>(config);
+        var summary = BenchmarkRunner.Run<RentBenchmarks>(config);
+        if (summary.HasCriticalValidationErrors || summary.Reports.Any(report => !report.Success))
+        {
+            throw new InvalidOperationException("A benchmark did not run; BenchmarkDotNet's output above says why.");
+        }
+
         Console.WriteLine("Goals: PinnedPool at most 60 ns and at most 64 B of garbage per rent. A ratio below 1 is faster than PinnedPool.");
     }
 }
