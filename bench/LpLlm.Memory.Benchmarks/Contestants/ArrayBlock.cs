@@ -1,0 +1,3 @@
+namespace LpLlm.Memory.Benchmarks.Contestants;
+
+internal readonly record struct ArrayBlock(byte[] Array);

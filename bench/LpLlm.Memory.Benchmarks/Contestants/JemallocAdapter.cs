@@ -1,0 +1,25 @@
+using System.Runtime.InteropServices;
+
+namespace LpLlm.Memory.Benchmarks.Contestants;
+
+/// <summary>jemalloc, by function pointer. Debian builds it without a prefix: asked of its own handle, these names are jemalloc's.</summary>
+internal readonly unsafe struct JemallocAdapter(nint library) : IAdapter<nint>
+{
+    /// <summary>Debian: package libjemalloc2.</summary>
+    public const string LibraryName = "libjemalloc.so.2";
+
+    private readonly delegate* unmanaged<nuint, nuint, byte*> _allocate =
+        (delegate* unmanaged<nuint, nuint, byte*>)NativeLibrary.GetExport(library, "aligned_alloc");
+
+    private readonly delegate* unmanaged<void*, void> _free =
+        (delegate* unmanaged<void*, void>)NativeLibrary.GetExport(library, "free");
+
+    public nint Rent(long lengthBytes)
+    {
+        var address = _allocate(Alignment.Bytes, (nuint)lengthBytes);
+        *address = 1;
+        return (nint)address;
+    }
+
+    public void Return(nint block) => _free((void*)block);
+}
