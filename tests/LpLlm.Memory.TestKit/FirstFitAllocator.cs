@@ -46,7 +46,7 @@ public sealed class FirstFitAllocator(long capacityBytes) : IBlockAllocator
         return true;
     }
 
-    public void Free(BlockHandle block)
+    public void Free(in BlockHandle block)
     {
         if (block.AllocatorId != Id || !_live.TryGetValue(block.Slot, out var live) || live.Generation != block.Generation)
         {

@@ -36,7 +36,7 @@ public interface IBlockAllocator
     /// <summary>Gives a block back and merges it with its free neighbours.</summary>
     /// <param name="block">A handle from <see cref="TryAllocate"/> of this allocator.</param>
     /// <exception cref="InvalidOperationException">The handle is foreign, stale (freed before) or made up. Nothing changes.</exception>
-    void Free(BlockHandle block);
+    void Free(in BlockHandle block);
 
     /// <summary>Lengths of the blocks out now, largest first; for error messages. O(blocks).</summary>
     /// <param name="most">How many at most.</param>

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 
 namespace LpLlm.Memory.Tests.Sources;
 
-[Collection(WholeProcessCollection.Name)]
+[Collection(WholeProcess.Name)]
 public class AnonymousMemorySourceTests
 {
     private const long MiB = 1 << 20;

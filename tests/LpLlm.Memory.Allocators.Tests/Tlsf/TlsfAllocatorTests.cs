@@ -62,7 +62,7 @@ public class TlsfAllocatorTests
             Take(sut, 256);
         }
 
-        holes.ForEach(sut.Free);
+        holes.ForEach(block => sut.Free(block));
         sut.Validate();
 
         for (var size = 0; size < 64; size++)
@@ -80,7 +80,7 @@ public class TlsfAllocatorTests
         var blocks = Enumerable.Range(0, 300_000).Select(_ => Take(sut, 256)).ToList();
 
         sut.LiveBlocks.Should().Be(300_000);
-        blocks.ForEach(sut.Free);
+        blocks.ForEach(block => sut.Free(block));
         sut.Validate();
         sut.LargestFreeBytes.Should().Be(GiB);
     }

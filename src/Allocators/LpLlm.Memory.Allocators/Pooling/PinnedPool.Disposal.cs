@@ -47,10 +47,9 @@ internal sealed partial class PinnedPool
     private bool Close(out RentWaiter[] waiters)
     {
         waiters = [];
-        var taken = false;
+        _gate.Enter();
         try
         {
-            _gate.Enter(ref taken);
             if (_disposed)
             {
                 return false;
@@ -63,7 +62,7 @@ internal sealed partial class PinnedPool
         }
         finally
         {
-            Exit(taken);
+            _gate.Exit();
         }
     }
 
@@ -92,16 +91,15 @@ internal sealed partial class PinnedPool
 
     private void SignalIfDrained()
     {
-        var taken = false;
         bool drained;
+        _gate.Enter();
         try
         {
-            _gate.Enter(ref taken);
             drained = _live + _pendingLeases == 0;
         }
         finally
         {
-            Exit(taken);
+            _gate.Exit();
         }
 
         if (drained)
@@ -112,10 +110,9 @@ internal sealed partial class PinnedPool
 
     private string DescribeLiveLeases()
     {
-        var taken = false;
+        _gate.Enter();
         try
         {
-            _gate.Enter(ref taken);
             var sizes = _slabs
                 .SelectMany(slab => slab.Allocator.GetLargestLiveLengths(SizesNamed))
                 .OrderDescending()
@@ -129,7 +126,7 @@ internal sealed partial class PinnedPool
         }
         finally
         {
-            Exit(taken);
+            _gate.Exit();
         }
     }
 }

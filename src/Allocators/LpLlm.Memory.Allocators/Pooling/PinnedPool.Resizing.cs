@@ -78,11 +78,10 @@ internal sealed partial class PinnedPool
         var region = await _source.ReserveAsync(bytes, progress, cancellationToken).ConfigureAwait(false);
         var slab = new PoolSlab(this, region, _createAllocator(bytes));
         List<RentWaiter>? served = null;
-        var taken = false;
         var disposed = false;
+        _gate.Enter();
         try
         {
-            _gate.Enter(ref taken);
             disposed = _disposed;
             if (!disposed)
             {
@@ -96,7 +95,7 @@ internal sealed partial class PinnedPool
         }
         finally
         {
-            Exit(taken);
+            _gate.Exit();
         }
 
         Complete(served);
@@ -112,10 +111,9 @@ internal sealed partial class PinnedPool
     private List<PoolSlab> RemoveIdleSlabs(long keepBytes)
     {
         var idle = new List<PoolSlab>();
-        var taken = false;
+        _gate.Enter();
         try
         {
-            _gate.Enter(ref taken);
             var left = _reserved;
             var kept = new List<PoolSlab>(_slabs.Length);
             for (var i = _slabs.Length - 1; i >= 0; i--)
@@ -138,7 +136,7 @@ internal sealed partial class PinnedPool
         }
         finally
         {
-            Exit(taken);
+            _gate.Exit();
         }
 
         return idle;
@@ -160,30 +158,28 @@ internal sealed partial class PinnedPool
 
     private void Forget(PoolSlab slab)
     {
-        var taken = false;
+        _gate.Enter();
         try
         {
-            _gate.Enter(ref taken);
             _reserved -= slab.Allocator.CapacityBytes;
             _pageable -= IsPageable(slab) ? slab.Allocator.CapacityBytes : 0;
         }
         finally
         {
-            Exit(taken);
+            _gate.Exit();
         }
     }
 
     private long NextSlabBytes()
     {
-        var taken = false;
+        _gate.Enter();
         try
         {
-            _gate.Enter(ref taken);
             return NextSlabBytesUnsynchronized();
         }
         finally
         {
-            Exit(taken);
+            _gate.Exit();
         }
     }
 

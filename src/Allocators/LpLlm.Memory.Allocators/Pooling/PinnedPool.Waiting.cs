@@ -65,10 +65,9 @@ internal sealed partial class PinnedPool
     /// <summary>Queues the waiter, unless memory came free since it was last looked for.</summary>
     private PinnedLease? Enqueue(RentWaiter waiter)
     {
-        var taken = false;
+        _gate.Enter();
         try
         {
-            _gate.Enter(ref taken);
             ObjectDisposedException.ThrowIf(_disposed, this);
             if (_waiters.Count == 0 && TakeUnsynchronized(waiter.LengthBytes, waiter.AlignmentBytes, out var slab, out var block))
             {
@@ -80,7 +79,7 @@ internal sealed partial class PinnedPool
         }
         finally
         {
-            Exit(taken);
+            _gate.Exit();
         }
     }
 
@@ -88,10 +87,9 @@ internal sealed partial class PinnedPool
     private void Withdraw(RentWaiter waiter, OperationCanceledException? failure)
     {
         List<RentWaiter>? served;
-        var taken = false;
+        _gate.Enter();
         try
         {
-            _gate.Enter(ref taken);
             if (waiter.Place.List is null)
             {
                 return;
@@ -103,7 +101,7 @@ internal sealed partial class PinnedPool
         }
         finally
         {
-            Exit(taken);
+            _gate.Exit();
         }
 
         if (failure is not null)

@@ -21,7 +21,7 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
 
-    private SpinLock _gate = new(enableThreadOwnerTracking: false);
+    private SpinGate _gate;
     private PoolSlab[] _slabs = [];
     private int _hot;
     private PoolCapabilities _capabilities;
@@ -80,10 +80,9 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
 
     public PoolSnapshot GetSnapshot()
     {
-        var taken = false;
+        _gate.Enter();
         try
         {
-            _gate.Enter(ref taken);
             var largest = Math.Min(_settings.SlabBytes, _settings.CapacityBytes - _reserved);
             foreach (var slab in _slabs)
             {
@@ -107,7 +106,7 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
         }
         finally
         {
-            Exit(taken);
+            _gate.Exit();
         }
     }
 
@@ -121,10 +120,9 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
         }
 
         var bytes = slab.RoundedBytes(block.LengthBytes);
-        var taken = false;
+        _gate.Enter();
         try
         {
-            _gate.Enter(ref taken);
             _used -= bytes;
             _pending += bytes;
             _live--;
@@ -132,7 +130,7 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
         }
         finally
         {
-            Exit(taken);
+            _gate.Exit();
         }
 
         _ = FreeAfterAsync(slab, block, fence);
@@ -142,10 +140,9 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
     {
         PoolSlab? slab;
         BlockHandle block;
-        var taken = false;
+        _gate.Enter();
         try
         {
-            _gate.Enter(ref taken);
             ObjectDisposedException.ThrowIf(_disposed, this);
             mayGrow = false;
             if (behindWaiters && _waiters.Count > 0)
@@ -163,7 +160,7 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
         }
         finally
         {
-            Exit(taken);
+            _gate.Exit();
         }
 
         return slab.Lease(block, lengthBytes);
@@ -208,10 +205,9 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
     {
         List<RentWaiter>? served = null;
         MemoryRegion? abandoned = null;
-        var taken = false;
+        _gate.Enter();
         try
         {
-            _gate.Enter(ref taken);
             var bytes = slab.FreeUnsynchronized(block);
             if (wasPending)
             {
@@ -236,7 +232,7 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
         }
         finally
         {
-            Exit(taken);
+            _gate.Exit();
         }
 
         Complete(served);
@@ -274,14 +270,6 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
         {
             throw new ArgumentOutOfRangeException(
                 nameof(alignmentBytes), alignmentBytes, "The alignment must be a power of two from 1 B to 2 MiB.");
-        }
-    }
-
-    private void Exit(bool taken)
-    {
-        if (taken)
-        {
-            _gate.Exit(useMemoryBarrier: false);
         }
     }
 }
