@@ -14,23 +14,48 @@ public sealed class OrdinaryUserTests : IDisposable
     [SkippableFact]
     public async Task Run_Under8MiBOfMemlock_GeneratesAndWarnsOnce()
     {
-        Skip.IfNot(OperatingSystem.IsLinux(), "RLIMIT_MEMLOCK is a limit of Linux.");
-        Skip.IfNot(Environment.IsPrivilegedProcess, "Only root may become another user.");
-        Skip.IfNot(IsInstalled("prlimit") && IsInstalled("setpriv"), "prlimit and setpriv (util-linux) are not installed.");
+        SkipUnlessPossible();
         var reference = Reference.Instance.Cases[0];
         CopyReadable();
 
-        var run = await ProgramRun.StartAsync(
-            [
-                "prlimit", "--memlock=8388608", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-                .. ProgramRun.CommandLine(_folder, "--raw", "--prompt", reference.Prompt, "--max-new-tokens", "64"),
-            ],
-            new Dictionary<string, string> { ["HOME"] = _folder, ["DOTNET_CLI_HOME"] = _folder });
+        var run = await RunAsOrdinaryUserAsync([], "--raw", "--prompt", reference.Prompt, "--max-new-tokens", "64");
 
         run.ExitCode.Should().Be(0, run.Error);
         run.Output.Should().Equal(reference.Continuation);
         run.Error.Split("NOT page-locked").Should().HaveCount(2, "one warning");
         run.Error.Should().Contain("ulimit -l unlimited").And.Contain("the limit is 8388608 B");
+    }
+
+    [SkippableFact]
+    public async Task Run_Under8MiBOfMemlockWithoutAllowPageable_IsRefusedWithCallLimitAndRemedy()
+    {
+        SkipUnlessPossible();
+        CopyReadable();
+
+        var run = await RunAsOrdinaryUserAsync(new() { ["LpLlm__Memory__Local__AllowPageable"] = "false" });
+
+        run.ExitCode.Should().Be(1);
+        run.Output.Should().BeEmpty();
+        run.Error.Should().Contain("mlock of 67108864 B failed with ENOMEM (12); the limit is 8388608 B")
+            .And.Contain("RLIMIT_MEMLOCK is too small").And.Contain("AllowPageable=true").And.NotContain("   at ");
+    }
+
+    private static void SkipUnlessPossible()
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "RLIMIT_MEMLOCK is a limit of Linux.");
+        Skip.IfNot(Environment.IsPrivilegedProcess, "Only root may become another user.");
+        Skip.IfNot(IsInstalled("prlimit") && IsInstalled("setpriv"), "prlimit and setpriv (util-linux) are not installed.");
+    }
+
+    private Task<ProgramRun> RunAsOrdinaryUserAsync(Dictionary<string, string> environment, params string[] arguments)
+    {
+        environment["HOME"] = environment["DOTNET_CLI_HOME"] = _folder;
+        return ProgramRun.StartAsync(
+            [
+                "prlimit", "--memlock=8388608", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                .. ProgramRun.CommandLine(_folder, arguments),
+            ],
+            environment);
     }
 
     private static bool IsInstalled(string tool) => (Environment.GetEnvironmentVariable("PATH") ?? "")

@@ -114,6 +114,14 @@ public class RegistrationTests : AttnTestBase
     }
 
     [Fact]
+    public void AddAttnManager_Twice_ThrowsInsteadOfMergingOptions()
+    {
+        _services.AddAttnManager(_ => { });
+
+        _services.Invoking(services => services.AddAttnManager(_ => { })).Should().Throw<InvalidOperationException>();
+    }
+
+    [Fact]
     public void AddAttnManager_ManagerAlreadyRegistered_IsKept()
     {
         var own = CreateManager();

@@ -10,7 +10,7 @@ public class SequenceModelTests : AttnTestBase
     private const int PageTokens = 4;
     private const int MostPages = 24;
 
-    private static readonly KvCacheShape _shape = Shape(2, 5, KvElementType.Float16);
+    private static readonly KvCacheShape ModelShape = Shape(2, 5, KvElementType.Float16);
 
     [Fact]
     public void Operations_AnySequence_MatchTheModel()
@@ -31,21 +31,21 @@ public class SequenceModelTests : AttnTestBase
     {
         var manager = new AttnManager(Pool, new AttnManagerOptions { PageTokens = PageTokens, Parallelism = 2, PoolSize = MostPages * 160L });
         await using var disposing = manager;
-        var cache = manager.CreateCache(_shape);
+        var cache = manager.CreateCache(ModelShape);
         cache.PageBytes.Should().Be(160);
         var sequences = Enumerable.Range(0, 3).Select(_ => cache.CreateSequence()).ToArray();
-        var model = Enumerable.Range(0, 3).Select(_ => Tokens.Random(0, 0, 4, _shape)).ToArray();
+        var model = Enumerable.Range(0, 3).Select(_ => Tokens.Random(0, 0, 4, ModelShape)).ToArray();
         for (var step = 0; step < operations.Length; step++)
         {
             var (i, kind, amount) = operations[step];
             switch (kind)
             {
                 case "append" when PagesWith(model, i, amount + 1) > MostPages:
-                    await FluentActions.Awaiting(() => manager.AttendAsync(sequences[i], Tokens.Random(step, amount + 1, 4, _shape)))
+                    await FluentActions.Awaiting(() => manager.AttendAsync(sequences[i], Tokens.Random(step, amount + 1, 4, ModelShape)))
                         .Should().ThrowAsync<PinnedMemoryExhaustedException>();
                     break;
                 case "append":
-                    var added = Tokens.Random(step, amount + 1, 4, _shape);
+                    var added = Tokens.Random(step, amount + 1, 4, ModelShape);
                     model[i] = Join(model[i], added);
                     (await manager.AttendAsync(sequences[i], added)).ShouldMatch(Oracle.Attend(model[i], added.Count));
                     break;

@@ -8,7 +8,7 @@ namespace LpLlm.Memory.Benchmarks.Creation;
 /// <summary>How long until a pool of gigabytes is resident and page-locked, and until it is gone.</summary>
 internal static class CreateRun
 {
-    private static readonly ICreation[] _creations = [new PoolCreation(), new TouchCreation(), new AdviseCreation()];
+    private static readonly ICreation[] Creations = [new PoolCreation(), new TouchCreation(), new AdviseCreation()];
 
     public static void Run(RunLength length)
     {
@@ -46,13 +46,13 @@ internal static class CreateRun
     {
         // One round is not counted: a virtual machine's host gives memory at its first touch, 2 s a GiB, and keeps it there.
         var samples = Interleaved.Measure(
-            [.. _creations.Select<ICreation, Func<CreationSample>>(creation => () => Time(creation, lengthBytes))], warmUpRounds: 1, rounds);
+            [.. Creations.Select<ICreation, Func<CreationSample>>(creation => () => Time(creation, lengthBytes))], warmUpRounds: 1, rounds);
         var creates = samples.Select(all => all.Select(sample => sample.CreateMilliseconds).ToArray()).ToArray();
         var destroys = samples.Select(all => all.Select(sample => sample.DestroyMilliseconds).ToArray()).ToArray();
-        for (var i = 0; i < _creations.Length; i++)
+        for (var i = 0; i < Creations.Length; i++)
         {
             table.Add(
-                $"{ByteSize.Format(lengthBytes)}, {_creations[i].Name}",
+                $"{ByteSize.Format(lengthBytes)}, {Creations[i].Name}",
                 $"{Statistics.Median(creates[i]):0.0}",
                 $"{Statistics.MedianRatio(creates[i], creates[0]):0.00}",
                 $"{Statistics.Median(destroys[i]):0.0}",

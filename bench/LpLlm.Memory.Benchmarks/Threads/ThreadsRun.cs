@@ -8,13 +8,13 @@ namespace LpLlm.Memory.Benchmarks.Threads;
 internal static class ThreadsRun
 {
     private const long PoolBytes = 64L << 20;
-    private static readonly long[] _lengths = [4 << 10, 64 << 10, 1 << 20];
+    private static readonly long[] Lengths = [4 << 10, 64 << 10, 1 << 20];
 
     public static void Run(RunLength length)
     {
         using var contestants = ContestantList.Open(PoolBytes, withArrayPool: true);
         var table = new MarkdownTable("rent + touch + dispose", "threads", "ns per pair", "ratio to PinnedPool", "garbage B per pair");
-        foreach (var lengthBytes in _lengths)
+        foreach (var lengthBytes in Lengths)
         {
             foreach (var threads in (int[])[1, 2])
             {

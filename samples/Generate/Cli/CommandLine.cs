@@ -8,18 +8,18 @@ namespace LpLlm.Memory.Samples.Generate.Cli;
 /// <summary>Turns arguments into <see cref="GenerateOptions"/>.</summary>
 internal sealed class CommandLine
 {
-    private static readonly GenerateOptions _defaults = new();
+    private static readonly GenerateOptions Defaults = new();
 
     private readonly Option<string> _prompt = new("--prompt")
     {
         Description = "Text to continue.",
-        DefaultValueFactory = _ => _defaults.Prompt,
+        DefaultValueFactory = _ => Defaults.Prompt,
     };
 
     private readonly Option<int> _maxNewTokens = new("--max-new-tokens")
     {
         Description = "Bytes to add, 1 or more.",
-        DefaultValueFactory = _ => _defaults.MaxNewTokens,
+        DefaultValueFactory = _ => Defaults.MaxNewTokens,
         CustomParser = ParseCount,
     };
 
@@ -50,7 +50,7 @@ internal sealed class CommandLine
     {
         Description = "Folder with config.json, tensor_index.json and tensor.data_0 onwards.",
         HelpName = "DIR",
-        DefaultValueFactory = _ => _defaults.ModelDirectory,
+        DefaultValueFactory = _ => Defaults.ModelDirectory,
     };
 
     public CommandLine()

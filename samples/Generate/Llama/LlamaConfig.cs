@@ -9,7 +9,7 @@ internal sealed record LlamaConfig
 {
     public const string FileName = "config.json";
 
-    private static readonly JsonSerializerOptions _json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     public required int VocabSize { get; init; }
 
@@ -68,7 +68,7 @@ internal sealed record LlamaConfig
 
         try
         {
-            var config = document.Deserialize<LlamaConfig>(_json)!;
+            var config = document.Deserialize<LlamaConfig>(Json)!;
             return LlamaConfigRules.FirstProblem(config) is { } problem ? throw new ModelFileException(path, problem) : config;
         }
         catch (JsonException e)

@@ -5,10 +5,10 @@ namespace LpLlm.Memory.Samples.Generate.Tests.Support;
 /// <summary>What PyTorch made of the same weights with float32 arithmetic.</summary>
 internal sealed record Reference
 {
-    private static readonly JsonSerializerOptions _json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     public static Reference Instance { get; } = JsonSerializer.Deserialize<Reference>(
-        File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "reference.json")), _json)!;
+        File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "reference.json")), Json)!;
 
     public static TheoryData<int> Indices => [.. Enumerable.Range(0, 8)];
 

@@ -12,14 +12,16 @@ public sealed class PinnedMemoryExhaustedException : PinnedMemoryException
     /// <param name="largestBlockBytes">The largest block that the pool can serve when it is empty.</param>
     /// <param name="snapshot">The pool's accounts at that instant.</param>
     /// <param name="waited">How long the call had waited, for a deadline that passed.</param>
+    /// <param name="limitName">The option that sets the limit, for the message.</param>
     public PinnedMemoryExhaustedException(
         string poolName,
         ExhaustionCause cause,
         long requestedBytes,
         long largestBlockBytes,
         in PoolSnapshot snapshot,
-        TimeSpan? waited = null)
-        : base(Describe(poolName, cause, requestedBytes, largestBlockBytes, snapshot, waited))
+        TimeSpan? waited = null,
+        string limitName = "CapacityBytes")
+        : base(Describe(poolName, cause, requestedBytes, largestBlockBytes, snapshot, waited, limitName))
     {
         PoolName = poolName;
         Cause = cause;
@@ -45,7 +47,7 @@ public sealed class PinnedMemoryExhaustedException : PinnedMemoryException
     public override bool IsTransient => !_neverFits;
 
     private static string Describe(
-        string poolName, ExhaustionCause cause, long requested, long largestBlock, in PoolSnapshot s, TimeSpan? waited)
+        string poolName, ExhaustionCause cause, long requested, long largestBlock, in PoolSnapshot s, TimeSpan? waited, string limitName)
     {
         var what = $"Pool '{poolName}' cannot rent {requested} B";
         if (waited is { } time)
@@ -54,13 +56,13 @@ public sealed class PinnedMemoryExhaustedException : PinnedMemoryException
         }
 
         var remedy = requested > largestBlock
-            ? $"the largest block it can ever serve is {largestBlock} B: raise CapacityBytes and SlabBytes, or rent less"
+            ? $"the largest block it can ever serve is {largestBlock} B: raise {(limitName == "CapacityBytes" ? "CapacityBytes and SlabBytes" : limitName)}, or rent less"
             : cause switch
             {
-                ExhaustionCause.Fragmented => "enough is free, but not in one piece: return leases, or raise CapacityBytes",
-                ExhaustionCause.Pending => "the memory waits for device work: complete it, or raise CapacityBytes",
+                ExhaustionCause.Fragmented => $"enough is free, but not in one piece: return leases, or raise {limitName}",
+                ExhaustionCause.Pending => $"the memory waits for device work: complete it, or raise {limitName}",
                 ExhaustionCause.NoMemory => "the memory source has no more to give",
-                _ => "return leases, wait with RentAsync, or raise CapacityBytes",
+                _ => $"return leases, wait for them, or raise {limitName}",
             };
         return $"{what}: {remedy}. Cause {cause}; capacity {s.CapacityBytes} B, used {s.UsedBytes} B in {s.LiveLeases} leases, "
             + $"pending {s.PendingBytes} B, cached {s.CachedBytes} B, largest free {s.LargestFreeBytes} B.";

@@ -20,7 +20,7 @@ internal sealed class PageBudget(string poolName, long? limitBytes)
             {
                 _failures++;
                 throw new PinnedMemoryExhaustedException(
-                    $"{poolName} (PoolSize of the attention manager)", ExhaustionCause.Limit, bytes, limit, SnapshotUnsynchronized(limit));
+                    poolName, ExhaustionCause.Limit, bytes, limit, SnapshotUnsynchronized(limit), limitName: nameof(AttnManagerOptions.PoolSize));
             }
 
             _usedBytes += bytes;

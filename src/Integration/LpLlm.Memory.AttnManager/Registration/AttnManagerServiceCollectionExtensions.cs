@@ -19,6 +19,7 @@ public static class AttnManagerServiceCollectionExtensions
     /// An unknown key, a value that cannot be read and an option out of range throw <see cref="OptionsValidationException"/>
     /// at host start, or at the first resolve without a host; the message lists all of them.
     /// </remarks>
+    /// <exception cref="InvalidOperationException">An attention manager was added before.</exception>
     public static IServiceCollection AddAttnManager(this IServiceCollection services, IConfiguration configuration)
     {
         ArgumentNullException.ThrowIfNull(configuration);
@@ -28,11 +29,17 @@ public static class AttnManagerServiceCollectionExtensions
     /// <summary>Registers a singleton <see cref="IAttnManager"/> over a registered pool.</summary>
     /// <param name="services">The services; the pool may be registered before or after.</param>
     /// <param name="configure">Sets the options.</param>
+    /// <exception cref="InvalidOperationException">An attention manager was added before.</exception>
     /// <remarks>Options out of range throw <see cref="OptionsValidationException"/>, as above.</remarks>
     public static IServiceCollection AddAttnManager(this IServiceCollection services, Action<AttnManagerOptions> configure)
     {
         ArgumentNullException.ThrowIfNull(services);
         ArgumentNullException.ThrowIfNull(configure);
+        if (services.Any(service => service.ServiceType == typeof(IValidateOptions<AttnManagerOptions>)))
+        {
+            throw new InvalidOperationException("AddAttnManager was called before; a second call would merge the options of both.");
+        }
+
         services.AddOptionsWithValidateOnStart<AttnManagerOptions, AttnManagerOptionsValidator>().Configure(configure);
         services.TryAddSingleton<IAttnManager>(Create);
         return services;
