@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using LpLlm.Memory.Attention;
 
 namespace LpLlm.Memory.Architecture;
 
@@ -37,6 +38,18 @@ public partial class DocumentTests
         }
     }
 
+    [Fact]
+    public void ConfigurationPage_HasARowForEveryOptionAndNoOther()
+    {
+        var page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "configuration.md"));
+        var documented = OptionRow().Matches(page).Select(match => match.Groups[1].Value);
+
+        documented.Should().BeEquivalentTo(
+            new[] { typeof(LocalPinnedPoolOptions), typeof(AttnManagerOptions) }
+                .SelectMany(options => options.GetProperties())
+                .Select(property => property.Name));
+    }
+
     private static string Squeeze(string text) => WhiteSpace().Replace(text, " ").Trim();
 
     [GeneratedRegex(@"```csharp\n(.*?)```", RegexOptions.Singleline)]
@@ -44,6 +57,9 @@ public partial class DocumentTests
 
     [GeneratedRegex(@"\]\(((?!https?:)[^)#]+)\)")]
     private static partial Regex Link();
+
+    [GeneratedRegex(@"^\| `(\w+)` \|", RegexOptions.Multiline)]
+    private static partial Regex OptionRow();
 
     [GeneratedRegex(@"\s+")]
     private static partial Regex WhiteSpace();

@@ -21,6 +21,9 @@ public sealed class SimulatedMemorySource : IMemorySource
     /// <summary>When set, each reservation waits for it, so that a test can look at a pool that is growing.</summary>
     public Task? Gate { get; set; }
 
+    /// <summary>When set, each release waits for it (30 s at most), so that a test can look at a pool that is trimming.</summary>
+    public Task? ReleaseGate { get; set; }
+
     public long ReservedBytes => Interlocked.Read(ref _reserved);
 
     public long PeakReservedBytes { get; private set; }
@@ -51,6 +54,10 @@ public sealed class SimulatedMemorySource : IMemorySource
     private sealed class Region(SimulatedMemorySource source, nint address, long lengthBytes)
         : MemoryRegion(address, lengthBytes, source.Capabilities)
     {
-        protected override void Release() => Interlocked.Add(ref source._reserved, -LengthBytes);
+        protected override void Release()
+        {
+            source.ReleaseGate?.Wait(TimeSpan.FromSeconds(30));
+            Interlocked.Add(ref source._reserved, -LengthBytes);
+        }
     }
 }

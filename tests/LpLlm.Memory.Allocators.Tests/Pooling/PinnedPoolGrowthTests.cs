@@ -155,6 +155,27 @@ public class PinnedPoolGrowthTests : PoolFixture
     }
 
     [Fact]
+    public async Task Rent_WhileTheOnlySlabIsGivenBack_WaitsForItsQuotaInsteadOfFailing()
+    {
+        var gate = new TaskCompletionSource();
+        Source.ReleaseGate = gate.Task;
+        using var sut = CreateSut(capacityBytes: MiB);
+        sut.Rent(1000).Dispose();
+        var trimming = Task.Run(() => sut.Trim());
+        await TestTimeouts.UntilAsync(() => sut.GetSnapshot() is { LargestFreeBytes: 0, UsedBytes: 0 });
+        var renting = Task.Run(() => sut.Rent(1000));
+        var tryRenting = Task.Run(() => sut.TryRent(1000, out var lease) ? lease : null);
+        sut.GetSnapshot().ReservedBytes.Should().Be(MiB, "the bytes count until they are gone");
+
+        gate.SetResult();
+
+        (await trimming.DefaultTimeout()).Should().Be(MiB);
+        (await renting.DefaultTimeout()).Dispose();
+        (await tryRenting.DefaultTimeout())!.Dispose();
+        Source.PeakReservedBytes.Should().Be(MiB);
+    }
+
+    [Fact]
     public async Task GrowTrimRentConcurrently_NeverExceedsTheCapacityAndNeverFailsFalsely()
     {
         using var sut = CreateSut(capacityBytes: 2 * MiB);

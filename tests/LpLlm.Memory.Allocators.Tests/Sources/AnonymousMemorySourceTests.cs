@@ -101,6 +101,14 @@ public class AnonymousMemorySourceTests
     }
 
     [Fact]
+    public void Map_MoreAddressesThanThereAre_NamesTheCall()
+    {
+        var act = () => AlignedMapping.Create(1L << 50);
+
+        act.Should().Throw<MemorySourceException>().Which.Message.Should().Contain("mmap of 1125899906842624 B failed with ENOMEM (12)");
+    }
+
+    [Fact]
     public async Task RealPinner_LocksAndUnlocks()
     {
         var sut = new AnonymousMemorySource(new MlockHostPinner(), true, false, _logger);

@@ -4,6 +4,7 @@ namespace LpLlm.Memory.Pooling;
 internal sealed partial class PinnedPool
 {
     private const int SizesNamed = 10;
+    private static readonly TimeSpan StopGrowingTimeout = TimeSpan.FromSeconds(30);
 
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -22,8 +23,13 @@ internal sealed partial class PinnedPool
             waiter.TrySetException(new ObjectDisposedException(nameof(PinnedPool), $"Pool '{Name}' was disposed while a rent waited."));
         }
 
-        // A resize in flight stops at its next piece, because its token has fired.
-        await _resize.WaitAsync().ConfigureAwait(false);
+        // A resize in flight stops within 64 MiB, because its token has fired; only a source that ignores tokens lasts longer.
+        if (!await _resize.WaitAsync(StopGrowingTimeout).ConfigureAwait(false))
+        {
+            throw new InvalidOperationException(
+                $"Pool '{Name}' was disposed while it grew, and '{_source.Name}' did not stop within {StopGrowingTimeout.TotalSeconds:0} s.");
+        }
+
         try
         {
             Release(RemoveIdleSlabs(keepBytes: 0));

@@ -30,8 +30,15 @@ internal sealed partial class PinnedPool
     public long Trim(long keepBytes = 0)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(keepBytes);
-        ObjectDisposedException.ThrowIf(_closing.IsCancellationRequested, this);
-        _resize.Wait();
+        try
+        {
+            _resize.Wait(_closing.Token); // behind a growth; disposal ends both
+        }
+        catch (OperationCanceledException)
+        {
+            throw new ObjectDisposedException(nameof(PinnedPool), $"Pool '{Name}' is disposed.");
+        }
+
         try
         {
             return Release(RemoveIdleSlabs(keepBytes));
