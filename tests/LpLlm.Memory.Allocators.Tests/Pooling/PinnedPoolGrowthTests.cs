@@ -163,15 +163,21 @@ public class PinnedPoolGrowthTests : PoolFixture
         sut.Rent(1000).Dispose();
         var trimming = Task.Run(() => sut.Trim());
         await TestTimeouts.UntilAsync(() => sut.GetSnapshot() is { LargestFreeBytes: 0, UsedBytes: 0 });
-        var renting = Task.Run(() => sut.Rent(1000));
-        var tryRenting = Task.Run(() => sut.TryRent(1000, out var lease) ? lease : null);
+        PinnedLease? lease = null;
+        var thread = new Thread(() => sut.TryRent(1000, out lease));
+        thread.Start();
+        await TestTimeouts.UntilAsync(() => !thread.IsAlive || thread.ThreadState.HasFlag(ThreadState.WaitSleepJoin));
+        var renting = sut.RentAsync(1000).AsTask();
+        thread.IsAlive.Should().BeTrue("there will be room when the trim has ended");
+        sut.GetSnapshot().WaitingRents.Should().Be(0, "it waits for the trim, not for a lease that nobody has");
         sut.GetSnapshot().ReservedBytes.Should().Be(MiB, "the bytes count until they are gone");
 
         gate.SetResult();
 
         (await trimming.DefaultTimeout()).Should().Be(MiB);
         (await renting.DefaultTimeout()).Dispose();
-        (await tryRenting.DefaultTimeout())!.Dispose();
+        thread.Join(TimeSpan.FromSeconds(30)).Should().BeTrue();
+        lease!.Dispose();
         Source.PeakReservedBytes.Should().Be(MiB);
     }
 
