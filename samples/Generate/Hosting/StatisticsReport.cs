@@ -37,6 +37,7 @@ internal static class StatisticsReport
             ("Pending", ByteSize.Format(snapshot.PendingBytes)),
             ("Cached", ByteSize.Format(snapshot.CachedBytes)),
             ("Free", ByteSize.Format(snapshot.FreeBytes)),
+            ("Largest free", ByteSize.Format(snapshot.LargestFreeBytes)),
             ("Leases now", snapshot.LiveLeases.ToString(CultureInfo.InvariantCulture)),
             ("Leases so far", snapshot.TotalRents.ToString(CultureInfo.InvariantCulture)),
         ];

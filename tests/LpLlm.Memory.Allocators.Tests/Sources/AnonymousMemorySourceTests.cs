@@ -18,7 +18,7 @@ public class AnonymousMemorySourceTests
         var before = ProcessStatus.ReadBytes("VmRSS:");
         using var region = await CreateSut().ReserveAsync(200 * MiB).DefaultTimeout();
 
-        (ProcessStatus.ReadBytes("VmRSS:") - before).Should().BeGreaterThan(190 * MiB);
+        (ProcessStatus.ReadBytes("VmRSS:") - before).Should().BeGreaterThan(150 * MiB, "less only by what the heap gave back meanwhile");
     }
 
     [Theory]
