@@ -27,7 +27,10 @@ public interface IPinnedMemoryPool : IDisposable, IAsyncDisposable
     /// <param name="lengthBytes">Bytes wanted, at least 1.</param>
     /// <param name="lease">The lease, or <see langword="null"/>.</param>
     /// <param name="alignmentBytes">Alignment of the address: a power of two from 1 B to 2 MiB.</param>
-    /// <returns><see langword="false"/> only for "no room now"; every other failure throws.</returns>
+    /// <returns>
+    /// <see langword="false"/> only for "no room now", a request above what the pool can ever serve included (<see cref="Rent"/> tells
+    /// which it is); every other failure throws.
+    /// </returns>
     /// <exception cref="ArgumentOutOfRangeException">The length or the alignment is out of range.</exception>
     /// <exception cref="MemorySourceException">The pool had to grow and the system refused the memory.</exception>
     /// <exception cref="ObjectDisposedException">The pool is disposed.</exception>

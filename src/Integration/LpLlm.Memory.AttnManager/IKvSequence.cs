@@ -3,7 +3,7 @@ namespace LpLlm.Memory.Attention;
 /// <summary>The keys and values of one token sequence. Used by one request at a time. Thread-safe.</summary>
 /// <remarks>
 /// Disposing it returns its pages: at once, or at the end of the request that is computing on them. A request that still
-/// waits for its turn fails.
+/// waits for its turn fails. A sequence holds at most 2^30 tokens; a request beyond that fails with <see cref="ArgumentException"/>.
 /// </remarks>
 public interface IKvSequence : IDisposable
 {
