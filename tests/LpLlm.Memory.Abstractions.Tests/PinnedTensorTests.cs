@@ -4,9 +4,9 @@ namespace LpLlm.Memory.Tests;
 
 public sealed class PinnedTensorTests : IDisposable
 {
-    private readonly HeapPool _pool = new();
+    private readonly FakePool _pool = new();
 
-    public void Dispose() => _pool.Live.Should().Be(0, "every lease is returned");
+    public void Dispose() => _pool.LiveLeases.Should().Be(0, "every lease is returned");
 
     [Fact]
     public void Rent_C7_BytesFollowTheTensorsOwnType()

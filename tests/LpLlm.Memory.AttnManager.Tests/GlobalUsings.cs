@@ -1,1 +1,2 @@
+global using LpLlm.Memory.TestKit;
 global using Xunit;

@@ -24,16 +24,9 @@ internal static class CreateRun
 
     private static void AddRowsIfPossible(MarkdownTable table, long lengthBytes, int rounds)
     {
-        var (available, limitName) = new MemoryBudget().GetAvailable();
-        if (lengthBytes > available - MemoryBudget.HeadroomBytes)
-        {
-            Console.WriteLine(
-                $"Notice: {ByteSize.Format(lengthBytes)} is left out: {ByteSize.Format(available)} are left under {limitName}.");
-            return;
-        }
-
         try
         {
+            new MemoryBudget().EnsureAvailable(lengthBytes); // the peers do not ask, and would be killed
             AddRows(table, lengthBytes, rounds);
         }
         catch (MemorySourceException refusal)

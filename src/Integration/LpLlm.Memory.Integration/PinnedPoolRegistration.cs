@@ -1,11 +1,11 @@
-using System.Text.RegularExpressions;
+using LpLlm.Memory.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace LpLlm.Memory;
 
 /// <summary>The one way a pool enters a service collection; its instances are the list of pools in order of registration.</summary>
-internal sealed partial record PinnedPoolRegistration(string Name)
+internal sealed record PinnedPoolRegistration(string Name)
 {
     /// <summary>The pool that is also resolvable without a key.</summary>
     public const string DefaultName = "default";
@@ -15,13 +15,13 @@ internal sealed partial record PinnedPoolRegistration(string Name)
     public static PinnedPoolBuilder Add(
         IServiceCollection services, string name, Func<IServiceProvider, string, IPinnedMemoryPool> create)
     {
-        if (!ValidName().IsMatch(name))
+        if (!PoolNameRule.Allows(name))
         {
             throw new ArgumentException(
-                $"'{name}' is not a pool name: use 1 to 64 letters, digits, '_' and '-'.", nameof(name));
+                $"'{name}' is not a pool name: use {PoolNameRule.Text}.", nameof(name));
         }
 
-        if (services.Any(service => service.ImplementationInstanceOrNull() is PinnedPoolRegistration other && other.Name == name))
+        if (services.Any(service => IsRegistrationOf(service, name)))
         {
             throw new InvalidOperationException($"A pool named '{name}' is registered already; give each pool its own name.");
         }
@@ -37,6 +37,7 @@ internal sealed partial record PinnedPoolRegistration(string Name)
         return new PinnedPoolBuilder(services, name);
     }
 
-    [GeneratedRegex(@"\A[A-Za-z0-9_-]{1,64}\z", RegexOptions.CultureInvariant)]
-    private static partial Regex ValidName();
+    // Asking a keyed descriptor for its unkeyed instance throws.
+    private static bool IsRegistrationOf(ServiceDescriptor service, string name) =>
+        !service.IsKeyedService && service.ImplementationInstance is PinnedPoolRegistration other && other.Name == name;
 }

@@ -81,8 +81,7 @@ internal sealed partial class PinnedPool
         }
 
         _slabs = [.. _slabs.Where(other => other != slab)];
-        _reserved -= slab.Allocator.CapacityBytes;
-        _pageable -= IsPageable(slab) ? slab.Allocator.CapacityBytes : 0;
+        RefundUnsynchronized(slab);
         return slab.Region;
     }
 

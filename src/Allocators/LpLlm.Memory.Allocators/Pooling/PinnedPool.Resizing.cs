@@ -156,25 +156,30 @@ internal sealed partial class PinnedPool
         foreach (var slab in slabs)
         {
             slab.Region.Dispose();
-            Forget(slab);
+            Refund(slab);
             released += slab.Allocator.CapacityBytes;
         }
 
         return released;
     }
 
-    private void Forget(PoolSlab slab)
+    private void Refund(PoolSlab slab)
     {
         _gate.Enter();
         try
         {
-            _reserved -= slab.Allocator.CapacityBytes;
-            _pageable -= IsPageable(slab) ? slab.Allocator.CapacityBytes : 0;
+            RefundUnsynchronized(slab);
         }
         finally
         {
             _gate.Exit();
         }
+    }
+
+    private void RefundUnsynchronized(PoolSlab slab)
+    {
+        _reserved -= slab.Allocator.CapacityBytes;
+        _pageable -= IsPageable(slab) ? slab.Allocator.CapacityBytes : 0;
     }
 
     private long NextSlabBytes()

@@ -8,7 +8,7 @@ internal sealed partial class PinnedPool
     public ValueTask<PinnedLease> RentAsync(
         long lengthBytes, int alignmentBytes = 256, CancellationToken cancellationToken = default)
     {
-        CheckArguments(lengthBytes, alignmentBytes);
+        RentArguments.Check(lengthBytes, alignmentBytes);
         if (cancellationToken.IsCancellationRequested)
         {
             return ValueTask.FromCanceled<PinnedLease>(cancellationToken);

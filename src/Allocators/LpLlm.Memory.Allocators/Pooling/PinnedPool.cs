@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Numerics;
 using LpLlm.Memory.Tlsf;
 using Microsoft.Extensions.Logging;
 
@@ -61,7 +60,7 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
     public bool TryRent(
         long lengthBytes, [NotNullWhen(true)] out PinnedLease? lease, int alignmentBytes = 256)
     {
-        CheckArguments(lengthBytes, alignmentBytes);
+        RentArguments.Check(lengthBytes, alignmentBytes);
         lease = Take(lengthBytes, alignmentBytes, behindWaiters: false, out var mayGrow);
         if (lease is null && mayGrow)
         {
@@ -261,15 +260,5 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
             ? ExhaustionCause.Limit
             : lengthBytes > snapshot.FreeBytes ? ExhaustionCause.Pending : ExhaustionCause.Fragmented;
         return new PinnedMemoryExhaustedException(Name, cause, lengthBytes, _settings.SlabBytes, snapshot, waited);
-    }
-
-    private static void CheckArguments(long lengthBytes, int alignmentBytes)
-    {
-        ArgumentOutOfRangeException.ThrowIfLessThan(lengthBytes, 1);
-        if (!BitOperations.IsPow2(alignmentBytes) || alignmentBytes > TlsfAllocator.MaxAlignmentBytes)
-        {
-            throw new ArgumentOutOfRangeException(
-                nameof(alignmentBytes), alignmentBytes, "The alignment must be a power of two from 1 B to 2 MiB.");
-        }
     }
 }

@@ -15,9 +15,8 @@ internal static class AlignedMapping
         var raw = Libc.Map(0, (nint)span, Libc.ProtReadWrite, Libc.MapPrivate | Libc.MapAnonymous | Libc.MapNoReserve, -1, 0);
         if (raw == Libc.MapFailed)
         {
-            var error = Marshal.GetLastPInvokeError();
-            throw new MemorySourceException(
-                "mmap", error, Errno.NameOf(error), lengthBytes, null,
+            throw Errno.Failure(
+                "mmap", Marshal.GetLastPInvokeError(), lengthBytes,
                 "Not enough address space or memory: lower InitialBytes or CapacityBytes, or raise ulimit -v and vm.max_map_count.");
         }
 
@@ -51,9 +50,7 @@ internal static class AlignedMapping
     {
         if (Libc.Unmap(address, (nint)lengthBytes) != 0)
         {
-            var error = Marshal.GetLastPInvokeError();
-            throw new MemorySourceException(
-                "munmap", error, Errno.NameOf(error), lengthBytes, null, "The mapping stays until the process ends.");
+            throw Errno.Failure("munmap", Marshal.GetLastPInvokeError(), lengthBytes, "The mapping stays until the process ends.");
         }
     }
 }

@@ -8,6 +8,10 @@ internal static class Errno
     public const int ENoMem = 12;
     public const int EInval = 22;
 
+    /// <summary>A failed call with no limit to name.</summary>
+    public static MemorySourceException Failure(string operation, int code, long lengthBytes, string remedy) =>
+        new(operation, code, NameOf(code), lengthBytes, limitBytes: null, remedy);
+
     public static string NameOf(int code) => code switch
     {
         0 => "OK",

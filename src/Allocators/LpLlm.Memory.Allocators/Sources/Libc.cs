@@ -5,7 +5,6 @@ namespace LpLlm.Memory.Sources;
 /// <summary>The system calls of local memory. Constants are those of Linux on x86-64 and arm64; bound on first use, never at load.</summary>
 internal static partial class Libc
 {
-    public const int ProtNone = 0;
     public const int ProtReadWrite = 1 | 2;
     public const int MapPrivate = 0x2;
     public const int MapAnonymous = 0x20;

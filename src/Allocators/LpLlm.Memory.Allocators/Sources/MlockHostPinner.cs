@@ -27,9 +27,8 @@ internal sealed class MlockHostPinner : IHostPinner
     {
         if (Libc.Unlock(address, (nint)lengthBytes) != 0)
         {
-            var error = Marshal.GetLastPInvokeError();
-            throw new MemorySourceException(
-                "munlock", error, Errno.NameOf(error), lengthBytes, null, "The range stays locked and mapped until the process ends.");
+            throw Errno.Failure(
+                "munlock", Marshal.GetLastPInvokeError(), lengthBytes, "The range stays locked and mapped until the process ends.");
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 
 namespace LpLlm.Memory.Sources;
@@ -26,8 +27,7 @@ internal static class PagePopulator
         }
         catch (AggregateException failures) when (failures.InnerException is MemorySourceException first)
         {
-            throw new MemorySourceException(
-                first.Operation, first.NativeErrorCode, first.NativeErrorName, first.RequestedBytes, first.LimitBytes, first.Remedy, failures);
+            ExceptionDispatchInfo.Throw(first);
         }
     }
 
@@ -41,8 +41,8 @@ internal static class PagePopulator
         var error = touchPages ? Errno.EInval : Marshal.GetLastPInvokeError();
         if (error != Errno.EInval)
         {
-            throw new MemorySourceException(
-                "madvise(MADV_POPULATE_WRITE)", error, Errno.NameOf(error), lengthBytes, null,
+            throw Errno.Failure(
+                "madvise(MADV_POPULATE_WRITE)", error, lengthBytes,
                 "The kernel cannot back the range: free memory, or lower InitialBytes or CapacityBytes.");
         }
 

@@ -1,4 +1,3 @@
-using System.Numerics;
 using System.Runtime.CompilerServices;
 
 namespace LpLlm.Memory.Tlsf;
@@ -8,7 +7,6 @@ internal sealed class TlsfAllocator : IBlockAllocator
 {
     public const int UnitSize = 1 << UnitShift;
     public const long MaxCapacityBytes = 1L << 40;
-    public const int MaxAlignmentBytes = 2 << 20;
     private const int UnitShift = 8;
 
     /// <summary>Equal-sized blocks looked at for one that happens to be aligned, before a longer one is cut.</summary>
@@ -62,13 +60,7 @@ internal sealed class TlsfAllocator : IBlockAllocator
 
     public bool TryAllocate(long lengthBytes, int alignmentBytes, out BlockHandle block)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(lengthBytes, 1);
-        if (!BitOperations.IsPow2(alignmentBytes) || alignmentBytes > MaxAlignmentBytes)
-        {
-            throw new ArgumentOutOfRangeException(
-                nameof(alignmentBytes), alignmentBytes, "The alignment must be a power of two from 1 B to 2 MiB.");
-        }
-
+        RentArguments.Check(lengthBytes, alignmentBytes);
         var size = ((lengthBytes - 1) >> UnitShift) + 1;
         if (size > _capacity - _used)
         {

@@ -1,10 +1,10 @@
-using System.Text.RegularExpressions;
+using LpLlm.Memory.Configuration;
 using Microsoft.Extensions.Options;
 
 namespace LpLlm.Memory.Attention;
 
 /// <summary>The rule book of <see cref="AttnManagerOptions"/>: reports every option that is out of range, with its value.</summary>
-internal sealed partial class AttnManagerOptionsValidator : IValidateOptions<AttnManagerOptions>
+internal sealed class AttnManagerOptionsValidator : IValidateOptions<AttnManagerOptions>
 {
     public ValidateOptionsResult Validate(string? name, AttnManagerOptions options)
     {
@@ -15,9 +15,9 @@ internal sealed partial class AttnManagerOptionsValidator : IValidateOptions<Att
             errors.Add($"Device = '{options.Device}' is not a device of this package; the only one is cpu.");
         }
 
-        if (options.PoolName is { } pool && !PoolNames().IsMatch(pool))
+        if (options.PoolName is { } pool && !PoolNameRule.Allows(pool))
         {
-            errors.Add($"PoolName = '{pool}' is not 1 to 64 characters of [A-Za-z0-9_-]; leave it out to let UseServerPool choose.");
+            errors.Add($"PoolName = '{pool}' is not {PoolNameRule.Text}; leave it out to let UseServerPool choose.");
         }
 
         CheckRange(nameof(options.PoolSize), options.PoolSize, long.MaxValue, errors);
@@ -39,7 +39,4 @@ internal sealed partial class AttnManagerOptionsValidator : IValidateOptions<Att
             errors.Add($"{name} = {value} exceeds {most}.");
         }
     }
-
-    [GeneratedRegex(@"\A[A-Za-z0-9_-]{1,64}\z")]
-    private static partial Regex PoolNames();
 }

@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 
-namespace LpLlm.Memory.Attention.Tests;
+namespace LpLlm.Memory.TestKit;
 
 /// <summary>A pool over plain native memory. New memory is filled with NaN, so that reading what nobody wrote shows.</summary>
 public sealed unsafe class FakePool(
@@ -30,6 +30,11 @@ public sealed unsafe class FakePool(
     /// <summary>The rent, counted from 1 over the pool's life, that fails; 0 for none.</summary>
     public long FailingRent { get; set; }
 
+    public long LastRentBytes { get; private set; }
+
+    /// <summary>What the last return was to wait for; the memory is freed at once all the same.</summary>
+    public IFence? LastFence { get; private set; }
+
     public long TotalRents => GetSnapshot().TotalRents;
 
     /// <summary>Called within every rent, outside the lock: lets a test hold the dispatcher where it is.</summary>
@@ -48,6 +53,7 @@ public sealed unsafe class FakePool(
                     Name, ExhaustionCause.Limit, lengthBytes, capacityBytes, SnapshotUnsynchronized());
             }
 
+            LastRentBytes = lengthBytes;
             _usedBytes += lengthBytes;
             _peakBytes = Math.Max(_peakBytes, _usedBytes);
             _liveLeases++;
@@ -91,6 +97,7 @@ public sealed unsafe class FakePool(
         NativeMemory.AlignedFree((void*)block.Address);
         lock (_gate)
         {
+            LastFence = fence;
             _usedBytes -= block.LengthBytes;
             _liveLeases--;
         }
