@@ -78,9 +78,8 @@ public sealed unsafe class FakePool(
         }
     }
 
-    public ValueTask<PinnedLease> RentAsync(
-        long lengthBytes, int alignmentBytes = 256, CancellationToken cancellationToken = default) =>
-        ValueTask.FromResult(Rent(lengthBytes, alignmentBytes));
+    public ValueTask<PinnedLease> RentAsync(RentRequest request, CancellationToken cancellationToken = default) =>
+        ValueTask.FromResult(Rent(request.LengthBytes, request.AlignmentBytes));
 
     public PoolSnapshot GetSnapshot()
     {

@@ -3,23 +3,48 @@ using Xunit;
 
 namespace LpLlm.Memory.TestKit;
 
-/// <summary>What every <see cref="IPinnedMemoryPool"/> must do. Inherit it and say how to create one over real memory.</summary>
+/// <summary>
+/// What every <see cref="IPinnedMemoryPool"/> must do, pools of fixed blocks and wrappers included. Inherit it and say how to create one.
+/// Pools that serve any size inherit <see cref="AnySizePoolContract"/> instead.
+/// </summary>
 public abstract class PinnedPoolContract
 {
-    protected const long MiB = 1 << 20;
+    /// <summary>Length of a block in these tests.</summary>
+    protected const long BlockBytes = 256 << 10;
 
-    /// <summary>A pool whose leases may be written, and which can serve one block of its whole capacity.</summary>
-    protected abstract IPinnedMemoryPool Create(long capacityBytes);
+    /// <summary>
+    /// A pool over writable memory that is nobody else's: its capacity is <paramref name="blocks"/> × <see cref="BlockBytes"/>, and so many
+    /// leases of that length fill it.
+    /// </summary>
+    /// <param name="blocks">Blocks, 1 to 64.</param>
+    protected abstract IPinnedMemoryPool Create(int blocks);
+
+    /// <summary>The pool that leases name as theirs, where it is not the pool itself.</summary>
+    /// <param name="pool">A pool from <see cref="Create"/>.</param>
+    protected virtual string ServingPoolName(IPinnedMemoryPool pool) => pool.Name;
+
+    /// <summary>Rents every block there is.</summary>
+    /// <param name="pool">A pool from <see cref="Create"/>, with nothing rented.</param>
+    protected static List<PinnedLease> RentAll(IPinnedMemoryPool pool)
+    {
+        var leases = new List<PinnedLease>();
+        while (leases.Count < 1000 && pool.TryRent(BlockBytes, out var lease))
+        {
+            leases.Add(lease);
+        }
+
+        return leases;
+    }
 
     [Fact]
     public void Rent_GivesExactlyTheLengthAtAnAlignedAddress()
     {
-        using var pool = Create(8 * MiB);
+        using var pool = Create(32);
         using var lease = pool.Rent(1000);
 
         lease.LengthBytes.Should().Be(1000);
         (lease.Address % 256).Should().Be(0);
-        lease.PoolName.Should().Be(pool.Name);
+        lease.PoolName.Should().Be(ServingPoolName(pool));
         lease.GetSpan(0, 1000).Length.Should().Be(1000);
     }
 
@@ -28,7 +53,7 @@ public abstract class PinnedPoolContract
     [InlineData(-1)]
     public async Task Rent_LengthBelowOne_Throws(long lengthBytes)
     {
-        using var pool = Create(MiB);
+        using var pool = Create(4);
 
         pool.Invoking(p => p.Rent(lengthBytes)).Should().Throw<ArgumentOutOfRangeException>();
         pool.Invoking(p => p.TryRent(lengthBytes, out _)).Should().Throw<ArgumentOutOfRangeException>();
@@ -41,43 +66,15 @@ public abstract class PinnedPoolContract
     [InlineData(4 << 20)]
     public void Rent_BadAlignment_Throws(int alignmentBytes)
     {
-        using var pool = Create(MiB);
+        using var pool = Create(4);
 
         pool.Invoking(p => p.Rent(1, alignmentBytes)).Should().Throw<ArgumentOutOfRangeException>();
-    }
-
-    [Theory]
-    [InlineData(1)]
-    [InlineData(4096)]
-    [InlineData(65536)]
-    [InlineData(2 << 20)]
-    public void Rent_Alignment_IsKept(int alignmentBytes)
-    {
-        using var pool = Create(16 * MiB);
-        using var odd = pool.Rent(300);
-        using var lease = pool.Rent(5000, alignmentBytes);
-
-        (lease.Address % alignmentBytes).Should().Be(0);
-    }
-
-    [Fact]
-    public void Rent_ExactlyTheCapacity_SucceedsAndRecovers()
-    {
-        using var pool = Create(4 * MiB);
-        var capacity = pool.GetSnapshot().CapacityBytes;
-        for (var round = 0; round < 2; round++)
-        {
-            using var all = pool.Rent(capacity);
-
-            pool.TryRent(1, out _).Should().BeFalse();
-            pool.GetSnapshot().LargestFreeBytes.Should().Be(0);
-        }
     }
 
     [Fact]
     public void Rent_MoreThanTheCapacity_IsATypedErrorThatIsNotTransient()
     {
-        using var pool = Create(4 * MiB);
+        using var pool = Create(16);
         var before = pool.GetSnapshot();
 
         foreach (var lengthBytes in new[] { before.CapacityBytes + 1, 1L << 50, long.MaxValue })
@@ -97,35 +94,16 @@ public abstract class PinnedPoolContract
     [Fact]
     public void Rent_WhenFull_IsATransientError()
     {
-        using var pool = Create(MiB);
-        using var all = pool.Rent(pool.GetSnapshot().CapacityBytes);
+        using var pool = Create(1);
+        using var all = pool.Rent(BlockBytes);
 
         pool.Invoking(p => p.Rent(256)).Should().Throw<PinnedMemoryExhaustedException>().Which.IsTransient.Should().BeTrue();
     }
 
     [Fact]
-    public void Leases_HoldTheirBytesApart()
-    {
-        using var pool = Create(4 * MiB);
-        var leases = Enumerable.Range(0, 100).Select(i => pool.Rent(1 + (i * 331))).ToList();
-        for (var i = 0; i < leases.Count; i++)
-        {
-            leases[i].AsSpan<byte>().Fill((byte)i);
-        }
-
-        for (var i = 0; i < leases.Count; i++)
-        {
-            leases[i].AsSpan<byte>().IndexOfAnyExcept((byte)i).Should().Be(-1);
-            leases[i].Dispose();
-        }
-
-        pool.GetSnapshot().UsedBytes.Should().Be(0);
-    }
-
-    [Fact]
     public void Snapshot_AccountsForEveryByte()
     {
-        using var pool = Create(4 * MiB);
+        using var pool = Create(16);
         using var a = pool.Rent(1000);
         using var b = pool.Rent(4096);
 
@@ -142,7 +120,7 @@ public abstract class PinnedPoolContract
     [Fact]
     public void Dispose_LeaseTwice_ReturnsItOnce()
     {
-        using var pool = Create(MiB);
+        using var pool = Create(4);
         var lease = pool.Rent(1000);
         lease.Dispose();
         using var next = pool.Rent(1000);
@@ -155,7 +133,7 @@ public abstract class PinnedPoolContract
     [Fact]
     public void Lease_AfterReturn_GivesNoAccess()
     {
-        using var pool = Create(MiB);
+        using var pool = Create(4);
         var lease = pool.Rent(1000);
         var memory = lease.Memory;
         lease.Dispose();
@@ -178,7 +156,7 @@ public abstract class PinnedPoolContract
     [InlineData(long.MaxValue, int.MaxValue)]
     public void GetSpan_OutsideTheLease_Throws(long offsetBytes, int lengthBytes)
     {
-        using var pool = Create(MiB);
+        using var pool = Create(4);
         using var lease = pool.Rent(1000);
 
         lease.Invoking(l => l.GetSpan(offsetBytes, lengthBytes).Length).Should().Throw<ArgumentOutOfRangeException>();
@@ -187,8 +165,8 @@ public abstract class PinnedPoolContract
     [Fact]
     public async Task Dispose_OnAnotherThread_ReturnsTheMemory()
     {
-        using var pool = Create(MiB);
-        var lease = pool.Rent(pool.GetSnapshot().CapacityBytes);
+        using var pool = Create(1);
+        var lease = pool.Rent(BlockBytes);
 
         await Task.Run(lease.Dispose).DefaultTimeout();
 
@@ -198,8 +176,8 @@ public abstract class PinnedPoolContract
     [Fact]
     public async Task RentAsync_WhenFull_WaitsForAReturn()
     {
-        using var pool = Create(MiB);
-        var all = pool.Rent(pool.GetSnapshot().CapacityBytes);
+        using var pool = Create(1);
+        var all = pool.Rent(BlockBytes);
         var waiting = pool.RentAsync(1000).AsTask();
         pool.GetSnapshot().WaitingRents.Should().Be(1);
 
@@ -213,9 +191,9 @@ public abstract class PinnedPoolContract
     [Fact]
     public async Task RentAsync_Cancelled_LeavesTheQueueAndKeepsNothing()
     {
-        using var pool = Create(MiB);
+        using var pool = Create(1);
         using var cancellation = new CancellationTokenSource();
-        using (pool.Rent(pool.GetSnapshot().CapacityBytes))
+        using (pool.Rent(BlockBytes))
         {
             var waiting = pool.RentAsync(1000, 256, cancellation.Token).AsTask();
             await cancellation.CancelAsync();
@@ -230,7 +208,7 @@ public abstract class PinnedPoolContract
     [Fact]
     public async Task RentAsync_MoreThanTheCapacity_FailsAtOnce()
     {
-        using var pool = Create(MiB);
+        using var pool = Create(4);
 
         await pool.Awaiting(p => p.RentAsync(1L << 50).AsTask().DefaultTimeout())
             .Should().ThrowAsync<PinnedMemoryExhaustedException>();
@@ -239,24 +217,23 @@ public abstract class PinnedPoolContract
     [Fact]
     public async Task ReturnAfter_ReusesTheBytesOnlyBehindTheFence()
     {
-        using var pool = Create(MiB);
-        var capacity = pool.GetSnapshot().CapacityBytes;
+        using var pool = Create(1);
         var fence = new VirtualFence();
-        pool.Rent(capacity).ReturnAfter(fence);
+        pool.Rent(BlockBytes).ReturnAfter(fence);
 
-        pool.GetSnapshot().PendingBytes.Should().Be(capacity);
+        pool.GetSnapshot().PendingBytes.Should().Be(BlockBytes);
         pool.GetSnapshot().LiveLeases.Should().Be(0);
         pool.Invoking(p => p.Rent(1)).Should().Throw<PinnedMemoryExhaustedException>().Which.Cause.Should().Be(ExhaustionCause.Pending);
         fence.Complete();
 
-        using var lease = await pool.RentAsync(capacity).DefaultTimeout();
+        using var lease = await pool.RentAsync(BlockBytes).DefaultTimeout();
         pool.GetSnapshot().PendingBytes.Should().Be(0);
     }
 
     [Fact]
     public void Trim_Negative_Throws()
     {
-        using var pool = Create(MiB);
+        using var pool = Create(4);
 
         pool.Invoking(p => p.Trim(-1)).Should().Throw<ArgumentOutOfRangeException>();
     }
@@ -264,7 +241,7 @@ public abstract class PinnedPoolContract
     [Fact]
     public void Trim_IdlePool_GivesEverythingBackAndTheNextRentWorks()
     {
-        using var pool = Create(4 * MiB);
+        using var pool = Create(16);
         pool.Rent(1000).Dispose();
         var reserved = pool.GetSnapshot().ReservedBytes;
 
@@ -277,7 +254,7 @@ public abstract class PinnedPoolContract
     [Fact]
     public async Task Dispose_Twice_IsANoOp()
     {
-        var pool = Create(MiB);
+        var pool = Create(4);
         pool.Rent(1000).Dispose();
         pool.Dispose();
 
@@ -288,7 +265,7 @@ public abstract class PinnedPoolContract
     [Fact]
     public async Task Rent_AfterDispose_Throws()
     {
-        var pool = Create(MiB);
+        var pool = Create(4);
         pool.Dispose();
 
         pool.Invoking(p => p.Rent(1)).Should().Throw<ObjectDisposedException>();
@@ -298,43 +275,145 @@ public abstract class PinnedPoolContract
     }
 
     [Fact]
-    public async Task ManyThreads_RentFillCheckReturn_NeverSeeEachOthersBytes()
+    public void Rent_EveryBlock_FillsThePoolAndRecovers()
     {
-        using var pool = Create(8 * MiB);
+        using var pool = Create(8);
+        for (var round = 0; round < 3; round++)
+        {
+            var leases = RentAll(pool);
+
+            leases.Should().HaveCount(8);
+            pool.GetSnapshot().Should().Match<PoolSnapshot>(s => s.UsedBytes == 8 * BlockBytes && s.LargestFreeBytes == 0 && s.FreeBytes == 0);
+            leases.ForEach(lease => lease.Dispose());
+        }
+
+        pool.GetSnapshot().LiveLeases.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task Rent_BlocksReturnedByAnotherThread_AreNeverMissed()
+    {
+        using var pool = Create(4);
+        for (var round = 0; round < 200; round++)
+        {
+            var leases = RentAll(pool);
+            leases.Should().HaveCount(4, "what other threads gave back, cached or not, serves everybody (round {0})", round);
+            await Task.WhenAll(leases.Select(lease => Task.Run(lease.Dispose))).DefaultTimeout();
+        }
+    }
+
+    [Fact]
+    public async Task ReturnAfter_FencesOfTwoStreams_HoldBackTheirOwnBlocksOnly()
+    {
+        using var pool = Create(4);
+        object stuck = new(), quick = new();
+        VirtualFence[] fences = [new(stuck), new(stuck), new(quick), new(quick)];
+        var leases = RentAll(pool);
+        for (var i = 0; i < leases.Count; i++)
+        {
+            leases[i].ReturnAfter(fences[i]);
+        }
+
+        fences[2].Complete();
+        fences[3].Complete();
+
+        using var first = await pool.RentAsync(BlockBytes).DefaultTimeout();
+        using var second = await pool.RentAsync(BlockBytes).DefaultTimeout();
+        pool.GetSnapshot().PendingBytes.Should().Be(2 * BlockBytes);
+        pool.TryRent(BlockBytes, out _).Should().BeFalse();
+        fences[0].Complete();
+        fences[1].Complete();
+    }
+
+    [Fact]
+    public async Task RentAsync_HigherPriority_IsServedFirst()
+    {
+        using var pool = Create(1);
+        var all = pool.Rent(BlockBytes);
+        var low = pool.RentAsync(new RentRequest(BlockBytes) { Priority = RentPriority.Low }).AsTask();
+        var normal = pool.RentAsync(new RentRequest(BlockBytes)).AsTask();
+        var high = pool.RentAsync(new RentRequest(BlockBytes) { Priority = RentPriority.High }).AsTask();
+
+        all.Dispose();
+
+        var first = await high.DefaultTimeout();
+        normal.IsCompleted.Should().BeFalse();
+        first.Dispose();
+        var second = await normal.DefaultTimeout();
+        low.IsCompleted.Should().BeFalse();
+        second.Dispose();
+        (await low.DefaultTimeout()).Dispose();
+    }
+
+    [Fact]
+    public async Task RentAsync_OwnTimeout_EndsTheWait()
+    {
+        using var pool = Create(1);
+        using var all = pool.Rent(BlockBytes);
+
+        foreach (var timeout in new[] { TimeSpan.Zero, TimeSpan.FromMilliseconds(20) })
+        {
+            await pool.Awaiting(p => p.RentAsync(new RentRequest(1) { Timeout = timeout }).AsTask().DefaultTimeout())
+                .Should().ThrowAsync<PinnedMemoryExhaustedException>();
+        }
+
+        pool.GetSnapshot().WaitingRents.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task RentAsync_BadRequest_Throws()
+    {
+        using var pool = Create(1);
+        RentRequest[] bad =
+        [
+            default,
+            new(1) { AlignmentBytes = 3 },
+            new(1) { Priority = (RentPriority)2 },
+            new(1) { Timeout = TimeSpan.FromMilliseconds(-1) },
+            new(1) { Timeout = TimeSpan.FromDays(25) },
+        ];
+
+        foreach (var request in bad)
+        {
+            await pool.Awaiting(p => p.RentAsync(request).AsTask().DefaultTimeout()).Should().ThrowAsync<ArgumentOutOfRangeException>();
+        }
+    }
+
+    [Fact]
+    public async Task ManyThreads_NoTwoLeasesEverOverlap()
+    {
+        using var pool = Create(16);
+        var owners = new OwnerMap();
         var threads = Enumerable.Range(1, 4).Select(id => Task.Run(() =>
         {
             var random = new Random(id);
-            var held = new Queue<(PinnedLease Lease, byte Mark)>();
-            for (var i = 0; i < 3000; i++)
+            var held = new Queue<PinnedLease>();
+            for (var i = 0; i < 4000; i++)
             {
-                if (held.Count < 20 && pool.TryRent(random.Next(1, 100_000), out var lease, 1 << random.Next(0, 14)))
+                if (held.Count < 6 && pool.TryRent(random.Next(1, (int)BlockBytes + 1), out var lease))
                 {
-                    var mark = (byte)(random.Next(1, 60) + (id * 60));
-                    lease.AsSpan<byte>().Fill(mark);
-                    held.Enqueue((lease, mark));
+                    owners.Claim(lease, id);
+                    held.Enqueue(lease);
                 }
                 else if (held.TryDequeue(out var oldest))
                 {
-                    CheckAndReturn(oldest.Lease, oldest.Mark);
+                    owners.Release(oldest, id);
+                    oldest.Dispose();
                 }
             }
 
-            while (held.TryDequeue(out var rest))
+            foreach (var rest in held)
             {
-                CheckAndReturn(rest.Lease, rest.Mark);
+                owners.Release(rest, id);
+                rest.Dispose();
             }
         }));
 
         await Task.WhenAll(threads).DefaultTimeout();
 
-        var snapshot = pool.GetSnapshot();
-        snapshot.UsedBytes.Should().Be(0);
-        snapshot.LiveLeases.Should().Be(0);
-    }
-
-    private static void CheckAndReturn(PinnedLease lease, byte mark)
-    {
-        lease.AsSpan<byte>().IndexOfAnyExcept(mark).Should().Be(-1);
-        lease.Dispose();
+        pool.GetSnapshot().UsedBytes.Should().Be(0);
+        var leases = RentAll(pool);
+        leases.Should().HaveCount(16, "every block came back");
+        leases.ForEach(lease => lease.Dispose());
     }
 }

@@ -7,6 +7,12 @@ public interface IFence
     /// <summary>Whether the work before the fence is done and visible to the host. Never blocks.</summary>
     bool IsCompleted { get; }
 
+    /// <summary>
+    /// The device stream (queue) the fence was recorded on: fences with an equal key complete in the order in which they are given
+    /// to <see cref="PinnedLease.ReturnAfter"/>. Null, the default: no order is known.
+    /// </summary>
+    object? StreamKey => null;
+
     /// <summary>Waits for the fence.</summary>
     /// <param name="cancellationToken">Stops waiting; the fence itself goes on.</param>
     /// <returns>A task that fails when the device reports that the work will never complete.</returns>

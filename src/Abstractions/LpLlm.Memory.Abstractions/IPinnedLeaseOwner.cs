@@ -9,6 +9,9 @@ public interface IPinnedLeaseOwner
     /// <summary>What holds for the memory of this owner's leases.</summary>
     PoolCapabilities Capabilities { get; }
 
+    /// <summary>Why this pool served the owner's leases.</summary>
+    LeasePlacement Placement => LeasePlacement.FirstChoice;
+
     /// <summary>Takes a block back. Each lease calls this once, from any thread.</summary>
     /// <param name="block">The block the lease was made with.</param>
     /// <param name="fence">When not null, the block may be reused only after this has completed.</param>

@@ -10,7 +10,7 @@ namespace LpLlm.Memory;
 /// </remarks>
 public sealed class PinnedLease : IDisposable
 {
-    private readonly IPinnedLeaseOwner _owner;
+    private IPinnedLeaseOwner _owner;
     private readonly object? _state;
     private readonly nint _address;
     private readonly long _lengthBytes;
@@ -50,6 +50,9 @@ public sealed class PinnedLease : IDisposable
 
     /// <summary>Name of the pool that served the lease.</summary>
     public string PoolName => _owner.PoolName;
+
+    /// <summary>Why that pool served the lease.</summary>
+    public LeasePlacement Placement => _owner.Placement;
 
     /// <summary>Whether the lease has been returned.</summary>
     public bool IsReturned => Volatile.Read(ref _returned) != 0;
@@ -110,6 +113,21 @@ public sealed class PinnedLease : IDisposable
         ArgumentNullException.ThrowIfNull(fence);
         ObjectDisposedException.ThrowIf(Interlocked.Exchange(ref _returned, 1) != 0, this);
         _owner.TakeBack(new LeasedBlock(_address, _lengthBytes, _token, _tag, _state), fence);
+    }
+
+    /// <summary>
+    /// Puts a wrapper's owner in front of the present one. For wrappers around pools, before they hand the lease on: it costs no second
+    /// lease object. Not thread-safe.
+    /// </summary>
+    /// <param name="interpose">
+    /// Gets the present owner and returns the new one, which must pass each block it takes back on to the one it got.
+    /// </param>
+    /// <exception cref="ObjectDisposedException">The lease was returned before.</exception>
+    public void Interpose(Func<IPinnedLeaseOwner, IPinnedLeaseOwner> interpose)
+    {
+        ArgumentNullException.ThrowIfNull(interpose);
+        ThrowIfReturned();
+        _owner = interpose(_owner);
     }
 
     private int CountOf<T>()

@@ -1,6 +1,9 @@
 namespace LpLlm.Memory;
 
-/// <summary>A pool's accounts at one instant. <c>Used + Pending + Cached + Free = Capacity</c> always holds.</summary>
+/// <summary>
+/// A pool's accounts. <c>Used + Pending + Cached + Free = Capacity</c> always holds; while other threads rent, used and cached bytes may
+/// be from instants a few rents apart.
+/// </summary>
 public readonly record struct PoolSnapshot
 {
     /// <summary>The most bytes that the pool may ever hold.</summary>
@@ -27,7 +30,7 @@ public readonly record struct PoolSnapshot
     /// <summary>The largest rent (at default alignment) that would succeed now, growth included.</summary>
     public long LargestFreeBytes { get; init; }
 
-    /// <summary>The highest <see cref="UsedBytes"/> + <see cref="PendingBytes"/> so far.</summary>
+    /// <summary>The highest <see cref="UsedBytes"/> + <see cref="PendingBytes"/> + <see cref="CachedBytes"/> so far.</summary>
     public long PeakUsedBytes { get; init; }
 
     /// <summary>Leases out now.</summary>

@@ -1,14 +1,10 @@
-using System.Globalization;
 using LpLlm.Memory.Tlsf;
 
 namespace LpLlm.Memory;
 
 /// <summary>Options of a pool over this process's own memory. Fixed once the pool exists.</summary>
-public sealed class LocalPinnedPoolOptions
+public sealed class LocalPinnedPoolOptions : HostMemoryOptions
 {
-    /// <summary>Page granularity that every size here must be a multiple of.</summary>
-    internal const long GranularityBytes = 4096;
-
     /// <summary>The most bytes the pool may ever take. Required: a multiple of 4 KiB, at least 4 KiB.</summary>
     public long CapacityBytes { get; set; }
 
@@ -24,26 +20,17 @@ public sealed class LocalPinnedPoolOptions
     /// </summary>
     public long SlabBytes { get; set; } = 1L << 30;
 
-    /// <summary>Asks the kernel for 2 MiB pages (MADV_HUGEPAGE): ten times faster to populate and lock. Default true; harmless where unavailable.</summary>
-    public bool TransparentHugePages { get; set; } = true;
-
     /// <summary>
-    /// Goes on with memory that is not page-locked when the system refuses to lock it. Default false: the pool fails instead.
-    /// When it happens, leases and snapshot say so and a warning is logged once.
+    /// Free memory each thread may keep back for its own next rents, of up to 8 lengths it rents most. It serves anybody's rent that would
+    /// otherwise fail. Default 16 MiB; 0 to 1 TiB, 0 for none.
     /// </summary>
-    public bool AllowPageable { get; set; }
+    public long ThreadCacheBytes { get; set; } = 16L << 20;
 
-    /// <summary>How long <see cref="IPinnedMemoryPool.RentAsync"/> waits for room before it fails. Above 0, at most 24 days. Default 30 s.</summary>
-    public TimeSpan RentTimeout { get; set; } = TimeSpan.FromSeconds(30);
-
-    /// <summary>How long disposing the pool waits for live leases before it throws. 0 to 24 days. Default 10 s.</summary>
-    public TimeSpan DisposeTimeout { get; set; } = TimeSpan.FromSeconds(10);
-
-    /// <summary>The one rule book: adds a sentence with name and value for everything that is wrong.</summary>
-    internal void Validate(ICollection<string> errors)
+    internal override void Validate(ICollection<string> errors)
     {
         CheckSize(errors, nameof(CapacityBytes), CapacityBytes, GranularityBytes, long.MaxValue);
         CheckSize(errors, nameof(SlabBytes), SlabBytes, GranularityBytes, TlsfAllocator.MaxCapacityBytes);
+        CheckSize(errors, nameof(ThreadCacheBytes), ThreadCacheBytes, 0, TlsfAllocator.MaxCapacityBytes);
         if (InitialBytes is { } initial)
         {
             CheckSize(errors, nameof(InitialBytes), initial, 0, long.MaxValue);
@@ -53,27 +40,6 @@ public sealed class LocalPinnedPoolOptions
             }
         }
 
-        // Longest wait a timer takes: 2^32 - 2 ms is 49 days; half of that leaves room for arithmetic.
-        CheckTime(errors, nameof(RentTimeout), RentTimeout, TimeSpan.FromMilliseconds(1));
-        CheckTime(errors, nameof(DisposeTimeout), DisposeTimeout, TimeSpan.Zero);
-    }
-
-    private static void CheckSize(ICollection<string> errors, string name, long value, long least, long most)
-    {
-        if (value < least || value > most || value % GranularityBytes != 0)
-        {
-            var limit = most == long.MaxValue ? "" : $" and at most {most}";
-            errors.Add(string.Create(
-                CultureInfo.InvariantCulture,
-                $"{name} is {value}; it must be a multiple of {GranularityBytes}, at least {least}{limit}."));
-        }
-    }
-
-    private static void CheckTime(ICollection<string> errors, string name, TimeSpan value, TimeSpan least)
-    {
-        if (value < least || value > TimeSpan.FromDays(24))
-        {
-            errors.Add($"{name} is {value:c}; it must be from {least:c} to 24.00:00:00.");
-        }
+        base.Validate(errors);
     }
 }

@@ -4,12 +4,18 @@ using Microsoft.Extensions.Logging;
 
 namespace LpLlm.Memory;
 
-/// <summary>Puts pools together from validated options: the second door to <see cref="LocalPinnedPoolOptions.Validate"/>.</summary>
+/// <summary>Puts pools together from options, which it checks: the second door to <see cref="PinnedPoolOptions.Validate"/>.</summary>
 internal static class PinnedPoolFactory
 {
     /// <exception cref="ArgumentException">The options are wrong; every error is named.</exception>
     public static PinnedPool CreateLocal(
         string name, LocalPinnedPoolOptions options, ILogger logger, IHostPinner? pinner = null, TimeProvider? time = null)
+    {
+        Check(name, options);
+        return new PinnedPool(PinnedPoolSettings.From(name, options), HostMemory.CreateSource(options, pinner, logger), logger, time);
+    }
+
+    private static void Check(string name, PinnedPoolOptions options)
     {
         var errors = new List<string>();
         options.Validate(errors);
@@ -17,9 +23,5 @@ internal static class PinnedPoolFactory
         {
             throw new ArgumentException($"Pool '{name}': {string.Join(' ', errors)}", nameof(options));
         }
-
-        var source = new AnonymousMemorySource(
-            pinner ?? new MlockHostPinner(), options.TransparentHugePages, options.AllowPageable, logger);
-        return new PinnedPool(PinnedPoolSettings.From(name, options), source, logger, time);
     }
 }

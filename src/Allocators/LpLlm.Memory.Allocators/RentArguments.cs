@@ -17,4 +17,20 @@ internal static class RentArguments
                 nameof(alignmentBytes), alignmentBytes, "The alignment must be a power of two from 1 B to 2 MiB.");
         }
     }
+
+    /// <exception cref="ArgumentOutOfRangeException">A member of the request is out of range.</exception>
+    public static void Check(in RentRequest request)
+    {
+        Check(request.LengthBytes, request.AlignmentBytes);
+        if (request.Priority is < RentPriority.Low or > RentPriority.High)
+        {
+            throw new ArgumentOutOfRangeException(nameof(request), request.Priority, "The priority must be Low, Normal or High.");
+        }
+
+        if (request.Timeout is { } timeout && (timeout < TimeSpan.Zero || timeout > PinnedPoolOptions.LongestWait))
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(request), timeout, $"The timeout must be from 0 to {PinnedPoolOptions.LongestWait:c}; null is the pool's own.");
+        }
+    }
 }

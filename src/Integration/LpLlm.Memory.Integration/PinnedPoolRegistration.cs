@@ -1,6 +1,7 @@
 using LpLlm.Memory.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
 
 namespace LpLlm.Memory;
 
@@ -10,11 +11,21 @@ internal sealed record PinnedPoolRegistration(string Name)
     /// <summary>The pool that is also resolvable without a key.</summary>
     public const string DefaultName = "default";
 
+    private readonly List<Func<IServiceProvider, IPinnedMemoryPool, IPinnedMemoryPool>> _wrappers = [];
+
+    /// <summary>Registers a pool with options of its own kind.</summary>
     /// <exception cref="ArgumentException">The name is malformed.</exception>
     /// <exception cref="InvalidOperationException">The name is taken: a second call would silently merge the options of two pools.</exception>
-    public static PinnedPoolBuilder Add(
-        IServiceCollection services, string name, Func<IServiceProvider, string, IPinnedMemoryPool> create)
+    public static PinnedPoolBuilder Add<TOptions>(
+        IServiceCollection services,
+        string name,
+        Action<TOptions> configure,
+        Func<IServiceProvider, string, TOptions, IPinnedMemoryPool> create)
+        where TOptions : PinnedPoolOptions
     {
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentNullException.ThrowIfNull(name);
+        ArgumentNullException.ThrowIfNull(configure);
         if (!PoolNameRule.Allows(name))
         {
             throw new ArgumentException(
@@ -26,18 +37,28 @@ internal sealed record PinnedPoolRegistration(string Name)
             throw new InvalidOperationException($"A pool named '{name}' is registered already; give each pool its own name.");
         }
 
-        services.AddSingleton(new PinnedPoolRegistration(name));
-        services.AddKeyedSingleton(name, (provider, _) => create(provider, name));
+        var registration = new PinnedPoolRegistration(name);
+        services.AddSingleton(registration);
+        services.AddOptions<TOptions>(name).Configure(configure).ValidateOnStart();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<TOptions>, PinnedPoolOptionsValidator<TOptions>>());
+        services.AddKeyedSingleton(name, (provider, _) => registration.Create(
+            provider, create(provider, name, provider.GetRequiredService<IOptionsMonitor<TOptions>>().Get(name))));
         if (name == DefaultName)
         {
             services.TryAddSingleton(provider => provider.GetRequiredKeyedService<IPinnedMemoryPool>(DefaultName));
         }
 
         services.AddHostedService<PinnedPoolStarter>();
-        return new PinnedPoolBuilder(services, name);
+        return new PinnedPoolBuilder(services, registration);
     }
+
+    /// <summary>Puts a wrapper around all that was registered so far.</summary>
+    public void Wrap(Func<IServiceProvider, IPinnedMemoryPool, IPinnedMemoryPool> wrap) => _wrappers.Add(wrap);
 
     // Asking a keyed descriptor for its unkeyed instance throws.
     private static bool IsRegistrationOf(ServiceDescriptor service, string name) =>
         !service.IsKeyedService && service.ImplementationInstance is PinnedPoolRegistration other && other.Name == name;
+
+    private IPinnedMemoryPool Create(IServiceProvider provider, IPinnedMemoryPool pool) =>
+        _wrappers.Aggregate(pool, (inner, wrap) => wrap(provider, inner));
 }

@@ -1,10 +1,8 @@
 using LpLlm.Memory;
 using LpLlm.Memory.Configuration;
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Options;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -30,17 +28,8 @@ public static class PinnedPoolServiceCollectionExtensions
     /// <exception cref="ArgumentException">The name is malformed.</exception>
     /// <exception cref="InvalidOperationException">A pool of that name is registered already.</exception>
     public static PinnedPoolBuilder AddLocalPinnedPool(
-        this IServiceCollection services, string name, Action<LocalPinnedPoolOptions> configure)
-    {
-        ArgumentNullException.ThrowIfNull(services);
-        ArgumentNullException.ThrowIfNull(name);
-        ArgumentNullException.ThrowIfNull(configure);
-        var builder = PinnedPoolRegistration.Add(services, name, CreateLocal);
-        services.AddOptions<LocalPinnedPoolOptions>(name).Configure(configure).ValidateOnStart();
-        services.TryAddEnumerable(
-            ServiceDescriptor.Singleton<IValidateOptions<LocalPinnedPoolOptions>, LocalPinnedPoolOptionsValidator>());
-        return builder;
-    }
+        this IServiceCollection services, string name, Action<LocalPinnedPoolOptions> configure) =>
+        PinnedPoolRegistration.Add(services, name, configure, CreateLocal);
 
     /// <summary>Registers the default pool, over this process's own page-locked memory.</summary>
     /// <param name="services">The collection.</param>
@@ -92,10 +81,11 @@ public static class PinnedPoolServiceCollectionExtensions
         return PoolKinds.Add(services, name, configuration);
     }
 
-    private static IPinnedMemoryPool CreateLocal(IServiceProvider provider, string name) => PinnedPoolFactory.CreateLocal(
-        name,
-        provider.GetRequiredService<IOptionsMonitor<LocalPinnedPoolOptions>>().Get(name),
-        (provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance).CreateLogger("LpLlm.Memory.PinnedPool"),
-        provider.GetService<IHostPinner>(),
-        provider.GetService<TimeProvider>());
+    private static IPinnedMemoryPool CreateLocal(IServiceProvider provider, string name, LocalPinnedPoolOptions options) =>
+        PinnedPoolFactory.CreateLocal(
+            name,
+            options,
+            (provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance).CreateLogger("LpLlm.Memory.PinnedPool"),
+            provider.GetService<IHostPinner>(),
+            provider.GetService<TimeProvider>());
 }

@@ -4,16 +4,16 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace LpLlm.Memory.Tests.Pooling;
 
-public sealed class LocalPinnedPoolContract : PinnedPoolContract
+public sealed class LocalPinnedPoolContract : AnySizePoolContract
 {
-    protected override IPinnedMemoryPool Create(long capacityBytes) => PinnedPoolFactory.CreateLocal(
-        "local", new LocalPinnedPoolOptions { CapacityBytes = capacityBytes, AllowPageable = true }, NullLogger.Instance);
+    protected override IPinnedMemoryPool Create(int blocks) => PinnedPoolFactory.CreateLocal(
+        "local", new LocalPinnedPoolOptions { CapacityBytes = blocks * BlockBytes, AllowPageable = true }, NullLogger.Instance);
 }
 
-public sealed class FirstFitPinnedPoolContract : PinnedPoolContract
+public sealed class FirstFitPinnedPoolContract : AnySizePoolContract
 {
-    protected override IPinnedMemoryPool Create(long capacityBytes) => new PinnedPool(
-        new PinnedPoolSettings { Name = "first-fit", CapacityBytes = capacityBytes, SlabBytes = capacityBytes },
+    protected override IPinnedMemoryPool Create(int blocks) => new PinnedPool(
+        new PinnedPoolSettings { Name = "first-fit", CapacityBytes = blocks * BlockBytes, SlabBytes = blocks * BlockBytes },
         new AnonymousMemorySource(new FakePinner(), true, false, NullLogger.Instance),
         NullLogger.Instance,
         createAllocator: bytes => new FirstFitAllocator(bytes));

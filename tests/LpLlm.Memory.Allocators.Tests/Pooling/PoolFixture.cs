@@ -27,3 +27,11 @@ public abstract class PoolFixture
         Logger,
         time ?? TimeProvider.System);
 }
+
+public static class PoolTestExtensions
+{
+    /// <summary>The interface's default method, for variables of a class.</summary>
+    public static ValueTask<PinnedLease> RentAsync(
+        this IPinnedMemoryPool pool, long lengthBytes, int alignmentBytes = 256, CancellationToken cancellationToken = default) =>
+        pool.RentAsync(lengthBytes, alignmentBytes, cancellationToken);
+}

@@ -13,6 +13,7 @@ public sealed class PinnedMemoryExhaustedException : PinnedMemoryException
     /// <param name="snapshot">The pool's accounts at that instant.</param>
     /// <param name="waited">How long the call had waited, for a deadline that passed.</param>
     /// <param name="limitName">The option that sets the limit, for the message.</param>
+    /// <param name="innerException">What the memory source said, for <see cref="ExhaustionCause.NoMemory"/>.</param>
     public PinnedMemoryExhaustedException(
         string poolName,
         ExhaustionCause cause,
@@ -20,8 +21,9 @@ public sealed class PinnedMemoryExhaustedException : PinnedMemoryException
         long largestBlockBytes,
         in PoolSnapshot snapshot,
         TimeSpan? waited = null,
-        string limitName = "CapacityBytes")
-        : base(Describe(poolName, cause, requestedBytes, largestBlockBytes, snapshot, waited, limitName))
+        string limitName = "CapacityBytes",
+        Exception? innerException = null)
+        : base(Describe(poolName, cause, requestedBytes, largestBlockBytes, snapshot, waited, limitName, innerException), innerException)
     {
         PoolName = poolName;
         Cause = cause;
@@ -47,7 +49,14 @@ public sealed class PinnedMemoryExhaustedException : PinnedMemoryException
     public override bool IsTransient => !_neverFits;
 
     private static string Describe(
-        string poolName, ExhaustionCause cause, long requested, long largestBlock, in PoolSnapshot s, TimeSpan? waited, string limitName)
+        string poolName,
+        ExhaustionCause cause,
+        long requested,
+        long largestBlock,
+        in PoolSnapshot s,
+        TimeSpan? waited,
+        string limitName,
+        Exception? refusal)
     {
         var what = $"Pool '{poolName}' cannot rent {requested} B";
         if (waited is { } time)
@@ -61,7 +70,7 @@ public sealed class PinnedMemoryExhaustedException : PinnedMemoryException
             {
                 ExhaustionCause.Fragmented => $"enough is free, but not in one piece: return leases, or raise {limitName}",
                 ExhaustionCause.Pending => $"the memory waits for device work: complete it, or raise {limitName}",
-                ExhaustionCause.NoMemory => "the memory source has no more to give",
+                ExhaustionCause.NoMemory => $"the pool could not grow: {refusal?.Message ?? "the memory source has no more to give"}",
                 _ => $"return leases, wait for them, or raise {limitName}",
             };
         return $"{what}: {remedy}. Cause {cause}; capacity {s.CapacityBytes} B, used {s.UsedBytes} B in {s.LiveLeases} leases, "

@@ -12,16 +12,13 @@ internal sealed partial class PinnedPool
 
     public async ValueTask DisposeAsync()
     {
-        if (!Close(out var abandonedWaiters))
+        if (!Close())
         {
             return;
         }
 
         await _closing.CancelAsync().ConfigureAwait(false);
-        foreach (var waiter in abandonedWaiters)
-        {
-            waiter.TrySetException(new ObjectDisposedException(nameof(PinnedPool), $"Pool '{Name}' was disposed while a rent waited."));
-        }
+        _queue.Close(new ObjectDisposedException(nameof(PinnedPool), $"Pool '{Name}' was disposed while a rent waited."));
 
         // A resize in flight stops within 64 MiB, because its token has fired; only a source that ignores tokens lasts longer.
         if (!await _resize.WaitAsync(StopGrowingTimeout).ConfigureAwait(false))
@@ -50,9 +47,8 @@ internal sealed partial class PinnedPool
         }
     }
 
-    private bool Close(out RentWaiter[] waiters)
+    private bool Close()
     {
-        waiters = [];
         _gate.Enter();
         try
         {
@@ -62,8 +58,6 @@ internal sealed partial class PinnedPool
             }
 
             _disposed = true;
-            waiters = [.. _waiters];
-            _waiters.Clear();
             return true;
         }
         finally

@@ -60,7 +60,8 @@ internal sealed partial class PinnedPool
             {
                 // Whoever held the semaphore may have made room, and others may take what this call adds.
                 PinnedLease? lease;
-                while ((lease = Take(lengthBytes, alignmentBytes, behindWaiters, out _)) is null && lengthBytes <= NextSlabBytes())
+                while ((lease = behindWaiters && _queue.Count > 0 ? null : Take(lengthBytes, alignmentBytes, out _)) is null
+                    && lengthBytes <= NextSlabBytes())
                 {
                     await AddSlabAsync(progress: null, either.Token).ConfigureAwait(false);
                 }
@@ -84,7 +85,6 @@ internal sealed partial class PinnedPool
         var bytes = NextSlabBytes();
         var region = await _source.ReserveAsync(bytes, progress, cancellationToken).ConfigureAwait(false);
         var slab = new PoolSlab(this, region, _createAllocator(bytes));
-        List<RentWaiter>? served = null;
         var disposed = false;
         _gate.Enter();
         try
@@ -97,7 +97,6 @@ internal sealed partial class PinnedPool
                 _reserved += bytes;
                 _pageable += IsPageable(slab) ? bytes : 0;
                 _capabilities &= region.Capabilities;
-                served = _waiters.Count > 0 ? ServeWaitersUnsynchronized() : null;
             }
         }
         finally
@@ -105,13 +104,13 @@ internal sealed partial class PinnedPool
             _gate.Exit();
         }
 
-        Complete(served);
         if (disposed)
         {
             region.Dispose();
             throw new ObjectDisposedException(nameof(PinnedPool), $"Pool '{Name}' was disposed while it grew.");
         }
 
+        _queue.Serve();
         AllocatorsLog.SlabAdded(_logger, Name, bytes, _source.Name, _reserved, _settings.CapacityBytes);
     }
 

@@ -19,6 +19,7 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
     private readonly Func<long, IBlockAllocator> _createAllocator;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly FencedReturns<PendingBlock> _fenced;
 
     private SpinGate _gate;
     private PoolSlab[] _slabs = [];
@@ -48,6 +49,10 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
         _time = time ?? TimeProvider.System;
         _createAllocator = createAllocator ?? (capacityBytes => new TlsfAllocator(capacityBytes));
         _capabilities = source.Capabilities;
+        _fenced = new FencedReturns<PendingBlock>(
+            pending => Free(pending.Slab, pending.Block, wasPending: true),
+            (pending, failure) => AllocatorsLog.FenceFailed(_logger, failure, Name, pending.Block.LengthBytes));
+        _queue = new RentQueue(_time, request => Take(request.LengthBytes, request.AlignmentBytes, out _));
     }
 
     public string Name => _settings.Name;
@@ -61,7 +66,7 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
         long lengthBytes, [NotNullWhen(true)] out PinnedLease? lease, int alignmentBytes = 256)
     {
         RentArguments.Check(lengthBytes, alignmentBytes);
-        lease = Take(lengthBytes, alignmentBytes, behindWaiters: false, out var mayGrow);
+        lease = Take(lengthBytes, alignmentBytes, out var mayGrow);
         if (lease is null && mayGrow)
         {
             // Growing is a system call or a server's answer either way; a caller that must not block uses RentAsync.
@@ -98,7 +103,7 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
                 LargestFreeBytes = largest,
                 PeakUsedBytes = _peak,
                 LiveLeases = _live,
-                WaitingRents = _waiters.Count,
+                WaitingRents = _queue.Count,
                 TotalRents = _totalRents,
                 FailedRents = Volatile.Read(ref _failedRents),
             };
@@ -132,10 +137,10 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
             _gate.Exit();
         }
 
-        _ = FreeAfterAsync(slab, block, fence);
+        _fenced.Add(new PendingBlock(slab, block), fence);
     }
 
-    private PinnedLease? Take(long lengthBytes, int alignmentBytes, bool behindWaiters, out bool mayGrow)
+    private PinnedLease? Take(long lengthBytes, int alignmentBytes, out bool mayGrow)
     {
         PoolSlab? slab;
         BlockHandle block;
@@ -144,11 +149,6 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
             mayGrow = false;
-            if (behindWaiters && _waiters.Count > 0)
-            {
-                return null;
-            }
-
             if (!TakeUnsynchronized(lengthBytes, alignmentBytes, out slab, out block))
             {
                 // Read under the gate: a slab that is being added or given back shows either here or in the slabs just searched.
@@ -202,7 +202,6 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
 
     private void Free(PoolSlab slab, in LeasedBlock block, bool wasPending)
     {
-        List<RentWaiter>? served = null;
         MemoryRegion? abandoned = null;
         _gate.Enter();
         try
@@ -219,11 +218,6 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
                 _live--;
             }
 
-            if (_waiters.Count > 0)
-            {
-                served = ServeWaitersUnsynchronized();
-            }
-
             if (_disposed)
             {
                 abandoned = AbandonUnsynchronized(slab);
@@ -234,23 +228,12 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
             _gate.Exit();
         }
 
-        Complete(served);
+        if (_queue.Count > 0)
+        {
+            _queue.Serve();
+        }
+
         Abandon(abandoned);
-    }
-
-    private async Task FreeAfterAsync(PoolSlab slab, LeasedBlock block, IFence fence)
-    {
-        try
-        {
-            await fence.WaitAsync().ConfigureAwait(false);
-        }
-        catch (Exception failure) // whatever a device reports: the block must not be reused, and nobody awaits this task
-        {
-            AllocatorsLog.FenceFailed(_logger, failure, Name, block.LengthBytes);
-            return;
-        }
-
-        Free(slab, block, wasPending: true);
     }
 
     private PinnedMemoryExhaustedException Exhausted(long lengthBytes, TimeSpan? waited)
@@ -261,4 +244,7 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
             : lengthBytes > snapshot.FreeBytes ? ExhaustionCause.Pending : ExhaustionCause.Fragmented;
         return new PinnedMemoryExhaustedException(Name, cause, lengthBytes, _settings.SlabBytes, snapshot, waited);
     }
+
+    /// <summary>A block that waits for its fence.</summary>
+    private readonly record struct PendingBlock(PoolSlab Slab, LeasedBlock Block);
 }

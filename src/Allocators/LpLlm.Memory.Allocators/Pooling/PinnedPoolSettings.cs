@@ -11,6 +11,10 @@ internal sealed record PinnedPoolSettings
 
     public long InitialBytes { get; init; }
 
+    public long ThreadCacheBytes { get; init; }
+
+    public TimeSpan FenceTimeout { get; init; } = TimeSpan.FromMilliseconds(100);
+
     public TimeSpan RentTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     public TimeSpan DisposeTimeout { get; init; } = TimeSpan.FromSeconds(10);
@@ -21,6 +25,8 @@ internal sealed record PinnedPoolSettings
         CapacityBytes = options.CapacityBytes,
         SlabBytes = Math.Min(options.SlabBytes, options.CapacityBytes),
         InitialBytes = options.InitialBytes ?? Math.Min(options.SlabBytes, options.CapacityBytes),
+        ThreadCacheBytes = options.ThreadCacheBytes,
+        FenceTimeout = options.FenceTimeout,
         RentTimeout = options.RentTimeout,
         DisposeTimeout = options.DisposeTimeout,
     };

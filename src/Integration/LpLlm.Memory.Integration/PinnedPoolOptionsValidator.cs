@@ -2,10 +2,11 @@ using Microsoft.Extensions.Options;
 
 namespace LpLlm.Memory;
 
-/// <summary>The options system's door to <see cref="LocalPinnedPoolOptions.Validate"/>.</summary>
-internal sealed class LocalPinnedPoolOptionsValidator : IValidateOptions<LocalPinnedPoolOptions>
+/// <summary>The options system's door to <see cref="PinnedPoolOptions.Validate"/>.</summary>
+internal sealed class PinnedPoolOptionsValidator<TOptions> : IValidateOptions<TOptions>
+    where TOptions : PinnedPoolOptions
 {
-    public ValidateOptionsResult Validate(string? name, LocalPinnedPoolOptions options)
+    public ValidateOptionsResult Validate(string? name, TOptions options)
     {
         var errors = new List<string>();
         options.Validate(errors);

@@ -1,0 +1,10 @@
+using Microsoft.Extensions.Logging;
+
+namespace LpLlm.Memory.Sources;
+
+/// <summary>The one place that turns options into a source of this process's memory.</summary>
+internal static class HostMemory
+{
+    public static IMemorySource CreateSource(HostMemoryOptions options, IHostPinner? pinner, ILogger logger) =>
+        new AnonymousMemorySource(pinner ?? new MlockHostPinner(), options.TransparentHugePages, options.AllowPageable, logger);
+}
