@@ -16,18 +16,25 @@ public sealed class OwnerMap
     /// <param name="lease">A lease just rented.</param>
     /// <param name="owner">Any number but 0.</param>
     /// <exception cref="InvalidOperationException">Part of the lease is owned by somebody else.</exception>
-    public void Claim(PinnedLease lease, int owner) => Swap(lease, expected: 0, owner);
+    public void Claim(PinnedLease lease, int owner) => Swap(lease.Address, lease.LengthBytes, expected: 0, owner);
 
     /// <summary>Releases what <see cref="Claim"/> claimed; before the lease is returned.</summary>
     /// <param name="lease">The lease.</param>
     /// <param name="owner">Who claimed it.</param>
     /// <exception cref="InvalidOperationException">Part of the lease was taken by somebody else.</exception>
-    public void Release(PinnedLease lease, int owner) => Swap(lease, owner, 0);
+    public void Release(PinnedLease lease, int owner) => Release(lease.Address, lease.LengthBytes, owner);
 
-    private void Swap(PinnedLease lease, int expected, int value)
+    /// <summary>As <see cref="Release(PinnedLease, int)"/>, for a lease that was returned behind a fence; before the fence completes.</summary>
+    /// <param name="address">Address of the lease.</param>
+    /// <param name="lengthBytes">Length of the lease.</param>
+    /// <param name="owner">Who claimed it.</param>
+    /// <exception cref="InvalidOperationException">Part of the lease was taken by somebody else.</exception>
+    public void Release(nint address, long lengthBytes, int owner) => Swap(address, lengthBytes, owner, 0);
+
+    private void Swap(nint address, long lengthBytes, int expected, int value)
     {
-        var first = lease.Address / UnitBytes;
-        var last = (lease.Address + (nint)lease.LengthBytes - 1) / UnitBytes;
+        var first = address / UnitBytes;
+        var last = (address + (nint)lengthBytes - 1) / UnitBytes;
         for (var unit = first; unit <= last; unit++)
         {
             var page = _pages.GetOrAdd(unit / PageUnits, static _ => new int[PageUnits]);
@@ -35,7 +42,7 @@ public sealed class OwnerMap
             if (found != expected)
             {
                 throw new InvalidOperationException(
-                    $"Unit {unit * UnitBytes:x} of a lease of {lease.LengthBytes} B at {lease.Address:x} belongs to {found}, not {expected}.");
+                    $"Unit {unit * UnitBytes:x} of a lease of {lengthBytes} B at {address:x} belongs to {found}, not {expected}.");
             }
         }
     }

@@ -412,8 +412,11 @@ public abstract class PinnedPoolContract
         await Task.WhenAll(threads).DefaultTimeout();
 
         pool.GetSnapshot().UsedBytes.Should().Be(0);
+        pool.Trim(); // odd lengths in caches would stand in the way of the blocks below
         var leases = RentAll(pool);
-        leases.Should().HaveCount(16, "every block came back");
+        var count = leases.Count;
+        var after = pool.GetSnapshot();
         leases.ForEach(lease => lease.Dispose());
+        count.Should().Be(16, "every block came back: {0}", after);
     }
 }

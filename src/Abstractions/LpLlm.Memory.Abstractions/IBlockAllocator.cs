@@ -13,7 +13,7 @@ public interface IBlockAllocator
     /// <summary>Bytes managed; a multiple of <see cref="UnitBytes"/>.</summary>
     long CapacityBytes { get; }
 
-    /// <summary>Granularity in bytes: lengths are rounded up to it, and every offset is a multiple of it.</summary>
+    /// <summary>Granularity in bytes, a power of two: lengths are rounded up to it, and every offset is a multiple of it.</summary>
     int UnitBytes { get; }
 
     /// <summary>Bytes in blocks now, rounding included.</summary>

@@ -1,7 +1,7 @@
 namespace LpLlm.Memory;
 
 /// <summary>
-/// A pool's accounts. <c>Used + Pending + Cached + Free = Capacity</c> always holds; while other threads rent, used and cached bytes may
+/// A pool's accounts. <c>Used + Pending + Cached + Quarantined + Free = Capacity</c> always holds; while other threads rent, used and cached bytes may
 /// be from instants a few rents apart.
 /// </summary>
 public readonly record struct PoolSnapshot
@@ -24,8 +24,11 @@ public readonly record struct PoolSnapshot
     /// <summary>Free bytes held back in caches for quick reuse; they serve any rent that would otherwise fail.</summary>
     public long CachedBytes { get; init; }
 
-    /// <summary>Bytes that are neither used, pending nor cached, those not yet taken from the source included.</summary>
-    public long FreeBytes => CapacityBytes - UsedBytes - PendingBytes - CachedBytes;
+    /// <summary>Bytes that were to be given back and could not be page-unlocked: still mapped, still counted, never used again.</summary>
+    public long QuarantinedBytes { get; init; }
+
+    /// <summary>All other bytes, those not yet taken from the source included.</summary>
+    public long FreeBytes => CapacityBytes - UsedBytes - PendingBytes - CachedBytes - QuarantinedBytes;
 
     /// <summary>The largest rent (at default alignment) that would succeed now, growth included.</summary>
     public long LargestFreeBytes { get; init; }

@@ -13,4 +13,10 @@ internal static partial class AllocatorsLog
 
     [LoggerMessage(1002, LogLevel.Error, "Pool '{Pool}': a fence failed, so {LengthBytes} B stay pending and are never reused: a device may still write to them")]
     public static partial void FenceFailed(ILogger logger, Exception exception, string pool, long lengthBytes);
+
+    [LoggerMessage(1003, LogLevel.Warning, "Pool '{Pool}' had no room for {LengthBytes} B and could not grow")]
+    public static partial void GrowthRefused(ILogger logger, Exception exception, string pool, long lengthBytes);
+
+    [LoggerMessage(1004, LogLevel.Error, "Pool '{Pool}': {LengthBytes} B could not be page-unlocked; they stay mapped and count against the capacity")]
+    public static partial void RegionQuarantined(ILogger logger, Exception exception, string pool, long lengthBytes);
 }

@@ -17,7 +17,8 @@ public class PageablePoolTests
         _pinner.FailingPins.Add(1);
         using var sut = CreateSut(allowPageable: false);
 
-        sut.Invoking(pool => pool.Rent(1000)).Should().Throw<MemorySourceException>().Which.Operation.Should().Be("fakelock");
+        sut.Invoking(pool => pool.Rent(1000)).Should().Throw<PinnedMemoryExhaustedException>()
+            .WithInnerException<MemorySourceException>().Which.Operation.Should().Be("fakelock");
 
         sut.GetSnapshot().ReservedBytes.Should().Be(0);
         _logger.Entries.Should().NotContain(entry => entry.Level == LogLevel.Warning);

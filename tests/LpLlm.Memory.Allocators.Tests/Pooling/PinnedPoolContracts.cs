@@ -18,3 +18,11 @@ public sealed class FirstFitPinnedPoolContract : AnySizePoolContract
         NullLogger.Instance,
         createAllocator: bytes => new FirstFitAllocator(bytes));
 }
+
+public sealed class UncachedPinnedPoolContract : AnySizePoolContract
+{
+    protected override IPinnedMemoryPool Create(int blocks) => PinnedPoolFactory.CreateLocal(
+        "uncached",
+        new LocalPinnedPoolOptions { CapacityBytes = blocks * BlockBytes, ThreadCacheBytes = 0, AllowPageable = true },
+        NullLogger.Instance);
+}

@@ -71,12 +71,19 @@ public class PinnedPoolGrowthTests : PoolFixture
     }
 
     [Fact]
-    public void Rent_SourceRefuses_ThrowsItsErrorAndRecovers()
+    public async Task Rent_SourceRefuses_SaysNoMemoryAndWhyAndRecovers()
     {
-        Source.FailingReserves.Add(1);
+        Source.FailingReserves.UnionWith([1, 2, 3]);
         using var sut = CreateSut();
 
-        sut.Invoking(pool => pool.Rent(1)).Should().Throw<MemorySourceException>();
+        var error = sut.Invoking(pool => pool.Rent(1)).Should().Throw<PinnedMemoryExhaustedException>().Which;
+        error.Cause.Should().Be(ExhaustionCause.NoMemory);
+        error.InnerException.Should().BeOfType<MemorySourceException>();
+        error.Message.Should().Contain("told to fail");
+        sut.TryRent(1, out _).Should().BeFalse();
+        Logger.Entries.Should().ContainSingle(entry => entry.Id == 1003, "an answer without a reason must leave one in the log");
+        (await sut.Awaiting(pool => pool.RentAsync(1).AsTask().DefaultTimeout()).Should().ThrowAsync<PinnedMemoryExhaustedException>())
+            .Which.Cause.Should().Be(ExhaustionCause.NoMemory, "nothing is out that could come back, so it does not wait");
         using var lease = sut.Rent(1);
 
         sut.GetSnapshot().ReservedBytes.Should().Be(MiB);

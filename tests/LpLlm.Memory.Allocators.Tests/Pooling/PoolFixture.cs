@@ -13,13 +13,21 @@ public abstract class PoolFixture
 
     protected CollectingLogger Logger { get; } = new();
 
-    private protected PinnedPool CreateSut(long capacityBytes = 4 * MiB, long slabBytes = MiB, long initialBytes = 0, TimeProvider? time = null) => new(
+    private protected PinnedPool CreateSut(
+        long capacityBytes = 4 * MiB,
+        long slabBytes = MiB,
+        long initialBytes = 0,
+        TimeProvider? time = null,
+        long threadCacheBytes = 0,
+        TimeSpan? fenceTimeout = null) => new(
         new PinnedPoolSettings
         {
             Name = "sut",
             CapacityBytes = capacityBytes,
             SlabBytes = slabBytes,
             InitialBytes = initialBytes,
+            ThreadCacheBytes = threadCacheBytes,
+            FenceTimeout = fenceTimeout ?? TimeSpan.FromMilliseconds(1),
             RentTimeout = TimeSpan.FromSeconds(5),
             DisposeTimeout = TimeSpan.FromSeconds(2),
         },

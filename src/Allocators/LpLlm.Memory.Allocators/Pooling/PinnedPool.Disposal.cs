@@ -17,6 +17,8 @@ internal sealed partial class PinnedPool
             return;
         }
 
+        CloseCaches(); // for good
+        _caches?.Release();
         await _closing.CancelAsync().ConfigureAwait(false);
         _queue.Close(new ObjectDisposedException(nameof(PinnedPool), $"Pool '{Name}' was disposed while a rent waited."));
 
@@ -67,7 +69,7 @@ internal sealed partial class PinnedPool
     }
 
     /// <summary>After disposal the last lease of a slab takes the slab with it.</summary>
-    private MemoryRegion? AbandonUnsynchronized(PoolSlab slab)
+    private PoolSlab? AbandonUnsynchronized(PoolSlab slab)
     {
         if (!slab.IsIdle || !_slabs.Contains(slab))
         {
@@ -75,15 +77,14 @@ internal sealed partial class PinnedPool
         }
 
         _slabs = [.. _slabs.Where(other => other != slab)];
-        RefundUnsynchronized(slab);
-        return slab.Region;
+        return slab;
     }
 
-    private void Abandon(MemoryRegion? region)
+    private void Abandon(PoolSlab? slab)
     {
-        if (region is not null)
+        if (slab is not null)
         {
-            region.Dispose();
+            Release([slab]);
             SignalIfDrained();
         }
     }

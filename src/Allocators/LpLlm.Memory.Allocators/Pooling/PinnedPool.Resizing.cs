@@ -30,6 +30,11 @@ internal sealed partial class PinnedPool
     public long Trim(long keepBytes = 0)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(keepBytes);
+        if (Volatile.Read(ref _pendingLeases) > 0)
+        {
+            _fenced.Sweep();
+        }
+
         try
         {
             _resize.Wait(_closing.Token); // behind a growth; disposal ends both
@@ -39,18 +44,52 @@ internal sealed partial class PinnedPool
             throw new ObjectDisposedException(nameof(PinnedPool), $"Pool '{Name}' is disposed.");
         }
 
+        CloseCaches();
         try
         {
             return Release(RemoveIdleSlabs(keepBytes));
         }
         finally
         {
+            OpenCaches();
             _resize.Release();
         }
     }
 
-    private async Task<PinnedLease?> GrowAndTakeAsync(
-        long lengthBytes, int alignmentBytes, bool behindWaiters, CancellationToken cancellationToken)
+    /// <summary>Takes from all the memory there is, and grows the pool while that has no room and the capacity allows.</summary>
+    private async Task<(PinnedLease? Lease, MemorySourceException? Refusal)> GrowAndTakeAsync(
+        RentRequest request, bool behindWaiters, CancellationToken cancellationToken)
+    {
+        while (request.LengthBytes <= _settings.SlabBytes)
+        {
+            var mayGrow = true;
+            var lease = MustQueue(behindWaiters) ? null : TakeFromAll(request, out mayGrow);
+            if (lease is not null || !mayGrow)
+            {
+                return (lease, null);
+            }
+
+            try
+            {
+                lease = await GrowAsync(request, behindWaiters, cancellationToken).ConfigureAwait(false);
+            }
+            catch (MemorySourceException refusal)
+            {
+                return (TakeFromAll(request, out _), refusal);
+            }
+
+            if (lease is not null || MustQueue(behindWaiters))
+            {
+                return (lease, null);
+            }
+        }
+
+        return (null, null);
+    }
+
+    private bool MustQueue(bool behindWaiters) => behindWaiters && _queue.Count > 0;
+
+    private async Task<PinnedLease?> GrowAsync(RentRequest request, bool behindWaiters, CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _closing.Token);
         try
@@ -60,8 +99,8 @@ internal sealed partial class PinnedPool
             {
                 // Whoever held the semaphore may have made room, and others may take what this call adds.
                 PinnedLease? lease;
-                while ((lease = behindWaiters && _queue.Count > 0 ? null : Take(lengthBytes, alignmentBytes, out _)) is null
-                    && lengthBytes <= NextSlabBytes())
+                while ((lease = MustQueue(behindWaiters) ? null : Take(request.LengthBytes, request.AlignmentBytes, out _)) is null
+                    && request.LengthBytes <= NextSlabBytes())
                 {
                     await AddSlabAsync(progress: null, either.Token).ConfigureAwait(false);
                 }
@@ -93,6 +132,7 @@ internal sealed partial class PinnedPool
             if (!disposed)
             {
                 _slabs = [.. _slabs, slab];
+                _unitMask = slab.Allocator.UnitBytes - 1;
                 _hot = _slabs.Length - 1;
                 _reserved += bytes;
                 _pageable += IsPageable(slab) ? bytes : 0;
@@ -154,12 +194,30 @@ internal sealed partial class PinnedPool
         long released = 0;
         foreach (var slab in slabs)
         {
-            slab.Region.Dispose();
-            Refund(slab);
-            released += slab.Allocator.CapacityBytes;
+            if (TryRelease(slab.Region))
+            {
+                Refund(slab);
+                released += slab.Allocator.CapacityBytes;
+            }
         }
 
         return released;
+    }
+
+    /// <summary>Unmaps a region, or, if it cannot be page-unlocked, counts it as quarantined: nobody may map or use that range again.</summary>
+    private bool TryRelease(MemoryRegion region)
+    {
+        try
+        {
+            region.Dispose();
+            return true;
+        }
+        catch (MemorySourceException failure)
+        {
+            Interlocked.Add(ref _quarantined, region.LengthBytes);
+            AllocatorsLog.RegionQuarantined(_logger, failure, Name, region.LengthBytes);
+            return false;
+        }
     }
 
     private void Refund(PoolSlab slab)

@@ -1,10 +1,8 @@
 namespace LpLlm.Memory.Pooling;
 
-/// <summary>Asynchronous rents: they wait in the queue, with a deadline.</summary>
+/// <summary>What a rent does that finds no room at once: it looks everywhere, grows the pool, and waits.</summary>
 internal sealed partial class PinnedPool
 {
-    private readonly RentQueue _queue;
-
     public ValueTask<PinnedLease> RentAsync(RentRequest request, CancellationToken cancellationToken = default)
     {
         RentArguments.Check(request);
@@ -13,35 +11,132 @@ internal sealed partial class PinnedPool
             return ValueTask.FromCanceled<PinnedLease>(cancellationToken);
         }
 
-        var mayGrow = true;
-        return _queue.Count == 0 && Take(request.LengthBytes, request.AlignmentBytes, out mayGrow) is { } lease
-            ? new ValueTask<PinnedLease>(lease)
-            : new ValueTask<PinnedLease>(RentSlowlyAsync(request, mayGrow, cancellationToken));
+        // While others wait the caches are closed, so nobody gets past the queue there.
+        var lease = TakeCached(request.LengthBytes, request.AlignmentBytes)
+            ?? (_queue.Count == 0 ? Take(request.LengthBytes, request.AlignmentBytes, out _) : null);
+        return lease is not null ? new ValueTask<PinnedLease>(lease) : new ValueTask<PinnedLease>(RentSlowlyAsync(request, cancellationToken));
     }
 
-    private async Task<PinnedLease> RentSlowlyAsync(RentRequest request, bool mayGrow, CancellationToken cancellationToken)
+    /// <summary>
+    /// The slow way of a rent that must not wait for leases. Growing is a system call or a server's answer, and takes the caller's thread.
+    /// </summary>
+    /// <param name="lengthBytes">As checked.</param>
+    /// <param name="alignmentBytes">As checked.</param>
+    /// <param name="refusal">Why the pool could not grow, if that is why there is no room.</param>
+    private PinnedLease? RentSlowly(long lengthBytes, int alignmentBytes, out MemorySourceException? refusal)
     {
-        if (request.LengthBytes > _settings.SlabBytes)
+        var request = new RentRequest(lengthBytes) { AlignmentBytes = alignmentBytes };
+        var growth = GrowAndTakeAsync(request, behindWaiters: false, CancellationToken.None).GetAwaiter().GetResult();
+        refusal = growth.Refusal;
+        var lease = growth.Lease ?? (MayRetire(lengthBytes) ? WaitForFences(request) : null);
+        if (lease is null)
         {
             Interlocked.Increment(ref _failedRents);
-            throw Exhausted(request.LengthBytes, waited: null);
         }
 
-        if (mayGrow && await GrowAndTakeAsync(request.LengthBytes, request.AlignmentBytes, behindWaiters: true, cancellationToken)
-                .ConfigureAwait(false) is { } lease)
+        return lease;
+    }
+
+    private async Task<PinnedLease> RentSlowlyAsync(RentRequest request, CancellationToken cancellationToken)
+    {
+        var growth = await GrowAndTakeAsync(request, behindWaiters: true, cancellationToken).ConfigureAwait(false);
+        if (growth.Lease is not null)
         {
-            return lease;
+            return growth.Lease;
+        }
+
+        if (request.LengthBytes > _settings.SlabBytes || (growth.Refusal is not null && IsIdle()))
+        {
+            // Waiting would not help: the block is too long, or nothing is out that could come back.
+            Interlocked.Increment(ref _failedRents);
+            throw Exhausted(request.LengthBytes, waited: null, growth.Refusal);
         }
 
         var started = _time.GetTimestamp();
         try
         {
-            return await _queue.WaitAsync(request, request.Timeout ?? _settings.RentTimeout, cancellationToken).ConfigureAwait(false);
+            return await WaitAsync(request, request.Timeout ?? _settings.RentTimeout, cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
             Interlocked.Increment(ref _failedRents);
-            throw Exhausted(request.LengthBytes, _time.GetElapsedTime(started));
+            throw Exhausted(request.LengthBytes, _time.GetElapsedTime(started), growth.Refusal);
+        }
+    }
+
+    private PinnedLease? WaitForFences(in RentRequest request)
+    {
+        try
+        {
+            return WaitAsync(request, _settings.FenceTimeout, CancellationToken.None).GetAwaiter().GetResult();
+        }
+        catch (TimeoutException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Waits in the queue. The caches stay closed meanwhile, so that every return reaches it.</summary>
+    private async Task<PinnedLease> WaitAsync(RentRequest request, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        CloseCaches();
+        try
+        {
+            return await _queue.WaitAsync(request, timeout, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            OpenCaches();
+        }
+    }
+
+    /// <summary>
+    /// Takes from all the memory there is: completed fences are swept and the caches emptied first. If this fails, there was one instant
+    /// at which nothing free could hold the request.
+    /// </summary>
+    private PinnedLease? TakeFromAll(in RentRequest request, out bool mayGrow)
+    {
+        if (Volatile.Read(ref _pendingLeases) > 0)
+        {
+            _fenced.Sweep();
+        }
+
+        CloseCaches();
+        try
+        {
+            return Take(request.LengthBytes, request.AlignmentBytes, out mayGrow);
+        }
+        finally
+        {
+            OpenCaches();
+        }
+    }
+
+    private bool MayRetire(long lengthBytes)
+    {
+        _gate.Enter();
+        try
+        {
+            return _pending > 0
+                && _settings.FenceTimeout > TimeSpan.Zero
+                && lengthBytes <= Math.Min(_settings.SlabBytes, _settings.CapacityBytes - _used - _quarantined);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    private bool IsIdle()
+    {
+        _gate.Enter();
+        try
+        {
+            return _live + _pendingLeases == 0;
+        }
+        finally
+        {
+            _gate.Exit();
         }
     }
 }

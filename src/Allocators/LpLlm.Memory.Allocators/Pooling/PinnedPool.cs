@@ -20,6 +20,7 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly FencedReturns<PendingBlock> _fenced;
+    private readonly RentQueue _queue;
 
     private SpinGate _gate;
     private PoolSlab[] _slabs = [];
@@ -27,6 +28,8 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
     private PoolCapabilities _capabilities;
     private long _reserved;
     private long _pageable;
+    private long _quarantined;
+    private long _unitMask;
     private long _used;
     private long _pending;
     private long _peak;
@@ -53,30 +56,37 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
             pending => Free(pending.Slab, pending.Block, wasPending: true),
             (pending, failure) => AllocatorsLog.FenceFailed(_logger, failure, Name, pending.Block.LengthBytes));
         _queue = new RentQueue(_time, request => Take(request.LengthBytes, request.AlignmentBytes, out _));
+        _cacheBytes = CacheBytesFor(settings);
+        _caches = _cacheBytes > 0 ? new ThreadCaches<BlockCache>(() => new BlockCache(_cacheBytes), DrainCache) : null;
     }
 
     public string Name => _settings.Name;
 
     public PoolCapabilities Capabilities => _capabilities;
 
-    public PinnedLease Rent(long lengthBytes, int alignmentBytes = 256) =>
-        TryRent(lengthBytes, out var lease, alignmentBytes) ? lease : throw Exhausted(lengthBytes, waited: null);
+    public PinnedLease Rent(long lengthBytes, int alignmentBytes = 256)
+    {
+        RentArguments.Check(lengthBytes, alignmentBytes);
+        if ((TakeCached(lengthBytes, alignmentBytes) ?? Take(lengthBytes, alignmentBytes, out _)) is { } lease)
+        {
+            return lease;
+        }
+
+        return RentSlowly(lengthBytes, alignmentBytes, out var refusal) ?? throw Exhausted(lengthBytes, waited: null, refusal);
+    }
 
     public bool TryRent(
         long lengthBytes, [NotNullWhen(true)] out PinnedLease? lease, int alignmentBytes = 256)
     {
         RentArguments.Check(lengthBytes, alignmentBytes);
-        lease = Take(lengthBytes, alignmentBytes, out var mayGrow);
-        if (lease is null && mayGrow)
-        {
-            // Growing is a system call or a server's answer either way; a caller that must not block uses RentAsync.
-            lease = GrowAndTakeAsync(lengthBytes, alignmentBytes, behindWaiters: false, CancellationToken.None)
-                .GetAwaiter().GetResult();
-        }
-
+        lease = TakeCached(lengthBytes, alignmentBytes) ?? Take(lengthBytes, alignmentBytes, out _);
         if (lease is null)
         {
-            Interlocked.Increment(ref _failedRents);
+            lease = RentSlowly(lengthBytes, alignmentBytes, out var refusal);
+            if (refusal is not null)
+            {
+                AllocatorsLog.GrowthRefused(_logger, refusal, Name, lengthBytes);
+            }
         }
 
         return lease is not null;
@@ -93,18 +103,21 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
                 largest = Math.Max(largest, slab.Allocator.LargestFreeBytes);
             }
 
+            var cached = _caches?.Sum(static cache => cache.Bytes) ?? 0;
             return new PoolSnapshot
             {
                 CapacityBytes = _settings.CapacityBytes,
                 ReservedBytes = _reserved,
                 PageableBytes = _pageable,
-                UsedBytes = _used,
+                UsedBytes = _used - cached,
                 PendingBytes = _pending,
+                CachedBytes = cached,
+                QuarantinedBytes = _quarantined,
                 LargestFreeBytes = largest,
                 PeakUsedBytes = _peak,
-                LiveLeases = _live,
+                LiveLeases = _live - (_caches?.Sum(static cache => cache.Blocks) ?? 0),
                 WaitingRents = _queue.Count,
-                TotalRents = _totalRents,
+                TotalRents = _totalRents + (_caches?.Sum(static cache => cache.Hits) ?? 0),
                 FailedRents = Volatile.Read(ref _failedRents),
             };
         }
@@ -119,7 +132,11 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
     {
         if (fence is null || fence.IsCompleted)
         {
-            Free(slab, block, wasPending: false);
+            if (!TryCache(slab, block))
+            {
+                Free(slab, block, wasPending: false);
+            }
+
             return;
         }
 
@@ -202,11 +219,12 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
 
     private void Free(PoolSlab slab, in LeasedBlock block, bool wasPending)
     {
-        MemoryRegion? abandoned = null;
+        PoolSlab? abandoned = null;
         _gate.Enter();
         try
         {
-            var bytes = slab.FreeUnsynchronized(block);
+            var bytes = slab.RoundedBytes(block.LengthBytes);
+            slab.FreeUnsynchronized(block.Address, bytes, block.Token);
             if (wasPending)
             {
                 _pending -= bytes;
@@ -236,13 +254,16 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
         Abandon(abandoned);
     }
 
-    private PinnedMemoryExhaustedException Exhausted(long lengthBytes, TimeSpan? waited)
+    private PinnedMemoryExhaustedException Exhausted(long lengthBytes, TimeSpan? waited, MemorySourceException? refusal)
     {
         var snapshot = GetSnapshot();
-        var cause = lengthBytes > _settings.SlabBytes || lengthBytes > snapshot.CapacityBytes - snapshot.UsedBytes
-            ? ExhaustionCause.Limit
-            : lengthBytes > snapshot.FreeBytes ? ExhaustionCause.Pending : ExhaustionCause.Fragmented;
-        return new PinnedMemoryExhaustedException(Name, cause, lengthBytes, _settings.SlabBytes, snapshot, waited);
+        var cause = refusal is not null ? ExhaustionCause.NoMemory
+            : lengthBytes > _settings.SlabBytes
+                || lengthBytes > snapshot.CapacityBytes - snapshot.UsedBytes - snapshot.QuarantinedBytes ? ExhaustionCause.Limit
+            : lengthBytes > snapshot.FreeBytes + snapshot.CachedBytes ? ExhaustionCause.Pending
+            : ExhaustionCause.Fragmented;
+        return new PinnedMemoryExhaustedException(
+            Name, cause, lengthBytes, _settings.SlabBytes, snapshot, waited, innerException: refusal);
     }
 
     /// <summary>A block that waits for its fence.</summary>
