@@ -7,15 +7,14 @@ namespace LpLlm.Memory.Pooling;
 /// stack when it comes back twice within 8 returns, and loses it when it is not rented any more: a block kept for nobody would only
 /// stand in the way of its neighbours' merging.
 /// </summary>
+/// <remarks>Blocks are read and written in place: a copy of 32 bytes with a reference in it costs as much as all the rest of a hit.</remarks>
 internal sealed class BlockCache(long capacityBytes) : ThreadCache
 {
     private const int Lengths = 8;
     private const int Depth = 32;
     private const int HighestScore = 64;
 
-    private readonly long[] _lengths = new long[Lengths];
-    private readonly int[] _counts = new int[Lengths];
-    private readonly int[] _scores = new int[Lengths];
+    private readonly Stack[] _stacks = new Stack[Lengths];
     private readonly CachedBlock[] _blocks = new CachedBlock[Lengths * Depth];
     private readonly long[] _strangers = new long[Lengths];
     private int _last;
@@ -23,84 +22,122 @@ internal sealed class BlockCache(long capacityBytes) : ThreadCache
 
     public long Bytes { get; private set; }
 
-    public long Blocks { get; private set; }
-
     /// <summary>Rents served since the pool last collected the figure.</summary>
     public long Hits { get; private set; }
 
-    public bool TryPop(long lengthBytes, nint alignmentMask, out CachedBlock block)
+    public long CountBlocks()
     {
-        var stack = Find(lengthBytes);
-        if (stack < 0 || _counts[stack] == 0)
+        long blocks = 0;
+        foreach (ref readonly var stack in _stacks.AsSpan())
         {
-            block = default;
-            return false;
+            blocks += stack.Count;
         }
 
-        ref var top = ref _blocks[(stack * Depth) + _counts[stack] - 1];
-        block = top;
-        if ((block.Address & alignmentMask) != 0)
-        {
-            return false;
-        }
-
-        top = default;
-        _counts[stack]--;
-        _scores[stack] = Math.Min(_scores[stack] + 1, HighestScore);
-        Bytes -= lengthBytes;
-        Blocks--;
-        Hits++;
-        return true;
+        return blocks;
     }
 
-    /// <summary>Keeps a block, if its length has a stack or deserves one, and there is room.</summary>
-    /// <param name="block">The block.</param>
-    /// <param name="flush">When it is not kept: what the pool may take out so that a second try succeeds; no blocks for "do not bother".</param>
-    public bool TryPush(in CachedBlock block, out (int Stack, int Blocks) flush)
+    /// <summary>Takes a block of this length; a null reference when there is none. The caller reads it before it leaves the cache.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ref CachedBlock TryPop(long lengthBytes, nint alignmentMask)
+    {
+        var index = _last;
+        if (_stacks[index].Length != lengthBytes && (index = Find(lengthBytes)) < 0)
+        {
+            return ref Unsafe.NullRef<CachedBlock>();
+        }
+
+        ref var stack = ref _stacks[index];
+        if (stack.Count == 0)
+        {
+            return ref Unsafe.NullRef<CachedBlock>();
+        }
+
+        ref var top = ref _blocks[(index * Depth) + stack.Count - 1];
+        if ((top.Address & alignmentMask) != 0)
+        {
+            return ref Unsafe.NullRef<CachedBlock>();
+        }
+
+        stack.Count--;
+        stack.Score = HighestScore;
+        Bytes -= lengthBytes;
+        Hits++;
+        return ref top;
+    }
+
+    /// <summary>The place for a further block of a length that has a stack with room; else a null reference. The caller fills it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ref CachedBlock TryPush(long lengthBytes)
+    {
+        var index = _last;
+        if (_stacks[index].Length != lengthBytes && (index = Find(lengthBytes)) < 0)
+        {
+            return ref Unsafe.NullRef<CachedBlock>();
+        }
+
+        ref var stack = ref _stacks[index];
+        if (stack.Count == Depth || lengthBytes > capacityBytes - Bytes)
+        {
+            return ref Unsafe.NullRef<CachedBlock>();
+        }
+
+        Bytes += lengthBytes;
+        return ref _blocks[(index * Depth) + stack.Count++];
+    }
+
+    /// <summary>
+    /// What to take out so that the next push of this length succeeds: a length that deserves a stack is given one here. No blocks and false
+    /// for "this one is not worth it".
+    /// </summary>
+    public bool TryMakeRoom(long lengthBytes, out (int Stack, int Blocks) flush)
     {
         flush = default;
-        var stack = Find(block.LengthBytes);
-        if (stack < 0 && IsRepeated(block.LengthBytes))
-        {
-            stack = FindIdle();
-        }
-        else if (stack < 0)
+        var own = Find(lengthBytes);
+        if (own < 0 && !IsRepeated(lengthBytes))
         {
             return false;
         }
 
-        if (stack < 0 || _counts[stack] == Depth || block.LengthBytes > capacityBytes - Bytes)
+        if (own >= 0 && _stacks[own].Count == Depth)
         {
-            flush = ChooseFlush(stack);
+            flush = (own, Depth / 2); // the pool is bothered once in 16 returns
+            return true;
+        }
+
+        var coldest = FindColdest(own);
+        if (_stacks[coldest].Score > 0)
+        {
+            _stacks[coldest].Score--; // a hit keeps a stack for 64 returns of lengths that have none
             return false;
         }
 
-        _lengths[stack] = block.LengthBytes;
-        _blocks[(stack * Depth) + _counts[stack]++] = block;
-        Bytes += block.LengthBytes;
-        Blocks++;
+        flush = (coldest, _stacks[coldest].Count);
+        if (own < 0)
+        {
+            _stacks[coldest].Length = lengthBytes;
+        }
+
         return true;
     }
 
     /// <summary>Takes a block out of a stack that is not empty.</summary>
-    public CachedBlock Remove(int stack)
+    public CachedBlock Remove(int index)
     {
-        ref var top = ref _blocks[(stack * Depth) + --_counts[stack]];
+        ref var top = ref _blocks[(index * Depth) + --_stacks[index].Count];
         var block = top;
         top = default;
         Bytes -= block.LengthBytes;
-        Blocks--;
         return block;
     }
 
     /// <summary>Takes any block out; false when there is none.</summary>
     public bool TryRemove(out CachedBlock block)
     {
-        for (var stack = 0; stack < Lengths; stack++)
+        for (var index = 0; index < Lengths; index++)
         {
-            if (_counts[stack] > 0)
+            if (_stacks[index].Count > 0)
             {
-                block = Remove(stack);
+                block = Remove(index);
                 return true;
             }
         }
@@ -117,43 +154,28 @@ internal sealed class BlockCache(long capacityBytes) : ThreadCache
         return hits;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private int Find(long lengthBytes)
     {
-        if (_lengths[_last] == lengthBytes)
+        for (var index = 0; index < Lengths; index++)
         {
-            return _last;
+            if (_stacks[index].Length == lengthBytes)
+            {
+                return _last = index;
+            }
         }
 
-        var found = _lengths.AsSpan().IndexOf(lengthBytes);
-        _last = Math.Max(found, 0);
-        return found;
+        return -1;
     }
 
-    /// <summary>
-    /// Half of the own stack when that is full, so that the pool is bothered once in 16 returns; else all of the coldest other stack, once
-    /// that has been passed over as often as it was hit.
-    /// </summary>
-    private (int Stack, int Blocks) ChooseFlush(int own)
+    private int FindColdest(int own)
     {
-        if (own >= 0 && _counts[own] == Depth)
-        {
-            return (own, Depth / 2);
-        }
-
         var coldest = own == 0 ? 1 : 0;
-        for (var stack = 0; stack < Lengths; stack++)
+        for (var index = 0; index < Lengths; index++)
         {
-            coldest = stack != own && _scores[stack] < _scores[coldest] ? stack : coldest;
+            coldest = index != own && _stacks[index].Score < _stacks[coldest].Score ? index : coldest;
         }
 
-        if (_scores[coldest] == 0)
-        {
-            return (coldest, _counts[coldest]);
-        }
-
-        _scores[coldest]--;
-        return (coldest, 0);
+        return coldest;
     }
 
     /// <summary>Whether a length without a stack came back within the last 8 such returns; remembers it if not.</summary>
@@ -169,16 +191,10 @@ internal sealed class BlockCache(long capacityBytes) : ThreadCache
         return false;
     }
 
-    private int FindIdle()
+    private struct Stack
     {
-        for (var stack = 0; stack < Lengths; stack++)
-        {
-            if (_counts[stack] == 0 && _scores[stack] == 0)
-            {
-                return stack;
-            }
-        }
-
-        return -1;
+        public long Length;
+        public int Count;
+        public int Score;
     }
 }

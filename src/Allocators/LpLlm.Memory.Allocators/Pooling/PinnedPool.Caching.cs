@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace LpLlm.Memory.Pooling;
 
 /// <summary>
@@ -20,9 +22,17 @@ internal sealed partial class PinnedPool
             return null;
         }
 
-        var found = cache.TryPop(RoundedBytes(lengthBytes), alignmentBytes - 1, out var block);
+        ref var block = ref cache.TryPop(RoundedBytes(lengthBytes), alignmentBytes - 1);
+        if (Unsafe.IsNullRef(ref block))
+        {
+            cache.Exit();
+            return null;
+        }
+
+        var (slab, address, token) = (block.Slab!, block.Address, block.Token);
+        block.Slab = null;
         cache.Exit();
-        return found ? block.Slab.Lease(block.Address, lengthBytes, block.Token) : null;
+        return slab.Lease(address, lengthBytes, token);
     }
 
     private bool TryCache(PoolSlab slab, in LeasedBlock block)
@@ -33,16 +43,39 @@ internal sealed partial class PinnedPool
         }
 
         var bytes = RoundedBytes(block.LengthBytes);
-        var cached = new CachedBlock(slab, block.Address, bytes, block.Token);
-        var kept = cache.TryPush(cached, out var flush);
-        if (!kept && flush.Blocks > 0)
+        ref var place = ref cache.TryPush(bytes);
+        if (Unsafe.IsNullRef(ref place))
         {
-            Flush(cache, flush.Stack, flush.Blocks);
-            kept = cache.TryPush(cached, out _);
+            place = ref MakeRoom(cache, bytes);
+            if (Unsafe.IsNullRef(ref place))
+            {
+                cache.Exit();
+                return false;
+            }
         }
 
+        place.Slab = slab;
+        place.Address = block.Address;
+        place.LengthBytes = bytes;
+        place.Token = block.Token;
         cache.Exit();
-        return kept;
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private ref CachedBlock MakeRoom(BlockCache cache, long bytes)
+    {
+        if (!cache.TryMakeRoom(bytes, out var flush))
+        {
+            return ref Unsafe.NullRef<CachedBlock>();
+        }
+
+        if (flush.Blocks > 0)
+        {
+            Flush(cache, flush.Stack, flush.Blocks);
+        }
+
+        return ref cache.TryPush(bytes);
     }
 
     /// <summary>Gives the upper blocks of a stack back to the allocators; the caller has entered the cache.</summary>
@@ -83,7 +116,7 @@ internal sealed partial class PinnedPool
 
     private void FreeCachedUnsynchronized(in CachedBlock block)
     {
-        block.Slab.FreeUnsynchronized(block.Address, block.LengthBytes, block.Token);
+        block.Slab!.FreeUnsynchronized(block.Address, block.LengthBytes, block.Token);
         _used -= block.LengthBytes;
         _live--;
     }

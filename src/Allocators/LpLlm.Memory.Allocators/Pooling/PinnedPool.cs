@@ -115,7 +115,7 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
                 QuarantinedBytes = _quarantined,
                 LargestFreeBytes = largest,
                 PeakUsedBytes = _peak,
-                LiveLeases = _live - (_caches?.Sum(static cache => cache.Blocks) ?? 0),
+                LiveLeases = _live - (_caches?.Sum(static cache => cache.CountBlocks()) ?? 0),
                 WaitingRents = _queue.Count,
                 TotalRents = _totalRents + (_caches?.Sum(static cache => cache.Hits) ?? 0),
                 FailedRents = Volatile.Read(ref _failedRents),
