@@ -30,7 +30,7 @@ public readonly record struct PoolSnapshot
     /// <summary>All other bytes, those not yet taken from the source included.</summary>
     public long FreeBytes => CapacityBytes - UsedBytes - PendingBytes - CachedBytes - QuarantinedBytes;
 
-    /// <summary>The largest rent (at default alignment) that would succeed now, growth included.</summary>
+    /// <summary>The largest rent (at default alignment) that would succeed now, growth included; what emptying the caches adds is not.</summary>
     public long LargestFreeBytes { get; init; }
 
     /// <summary>The highest <see cref="UsedBytes"/> + <see cref="PendingBytes"/> + <see cref="CachedBytes"/> so far.</summary>

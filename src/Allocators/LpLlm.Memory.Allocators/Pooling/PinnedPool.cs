@@ -83,7 +83,7 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
         if (lease is null)
         {
             lease = RentSlowly(lengthBytes, alignmentBytes, out var refusal);
-            if (refusal is not null)
+            if (lease is null && refusal is not null)
             {
                 AllocatorsLog.GrowthRefused(_logger, refusal, Name, lengthBytes);
             }
