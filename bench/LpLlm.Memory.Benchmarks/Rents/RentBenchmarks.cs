@@ -12,6 +12,7 @@ public class RentBenchmarks
 
     private PinnedPool? _pool;
     private PinnedPoolAdapter _pinnedPool;
+    private LeaseOnlyAdapter _leaseOnly;
     private MimallocAdapter _mimalloc;
     private JemallocAdapter _jemalloc;
 
@@ -28,6 +29,9 @@ public class RentBenchmarks
     [GlobalCleanup(Targets = [nameof(PinnedPool)])]
     public void ClosePool() => _pool!.Dispose();
 
+    [GlobalSetup(Targets = [nameof(LeaseOnly)])]
+    public void CreateOwner() => _leaseOnly = new LeaseOnlyAdapter(new NoOwner());
+
     [GlobalSetup(Targets = [nameof(Mimalloc)])]
     public void OpenMimalloc() => _mimalloc = PeerLibrary.TryOpen(MimallocAdapter.LibraryName, out var library) ? new(library) : default;
 
@@ -36,6 +40,10 @@ public class RentBenchmarks
 
     [Benchmark(Baseline = true)]
     public void PinnedPool() => _pinnedPool.Return(_pinnedPool.Rent(LengthBytes));
+
+    /// <summary>What is in every pool's figure: the object, made and disposed.</summary>
+    [Benchmark]
+    public void LeaseOnly() => _leaseOnly.Return(_leaseOnly.Rent(LengthBytes));
 
     [Benchmark]
     public void ArrayPool()
