@@ -36,7 +36,7 @@ internal static class WorkloadsRun
         Console.WriteLine();
         Console.WriteLine(
             "All: memory is not touched; our pools have addresses that nothing backs. The mean is of a pass without a clock, the percentiles of a second "
-            + $"pass with one around each step, less what reading it costs ({clock.CostNanoseconds:0} ns): a time below {clock.FloorNanoseconds:0} ns, by "
+            + $"pass with one around each step, less what reading it costs ({clock.CostNanoseconds:0} ns; it moves in steps of {clock.StepNanoseconds:0} ns): a time below {clock.FloorNanoseconds:0} ns, by "
             + "which one reading in a hundred differs, is only said to be below. \"(script alone)\" is what the script's own bookkeeping costs, and is in "
             + "everybody's figures. Failures are allocations that found no room, false ones those for which the oracle, following what was handed out, "
             + "knew a gap; goal: none false. \"-\": the peers have no range that could be full (its size is counted for them). A ratio below 1 is faster "

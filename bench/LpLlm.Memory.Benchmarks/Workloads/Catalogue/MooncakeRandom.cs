@@ -18,7 +18,7 @@ internal static class MooncakeRandom
         return new Script(2L << 30, [
             // 32 MiB each in the mean, so 64 fill the pool: 1000 leave nothing of the order they came in.
             new Phase(null, writer.Allocate(1000, NextLength)),
-            new Phase("", writer.Allocate(length.Scaled(200_000), NextLength))])
+            new Phase("", writer.Allocate(length.Scaled(50_000), NextLength))])
         {
             Utilisation = UtilisationMoment.AfterAllocations,
         };

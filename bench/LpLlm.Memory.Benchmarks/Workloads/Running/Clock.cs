@@ -11,6 +11,7 @@ internal sealed class Clock
     {
         CostNanoseconds = Percentile(sortedTicks, 0.5);
         FloorNanoseconds = Percentile(sortedTicks, 0.99) - CostNanoseconds;
+        StepNanoseconds = sortedTicks.FirstOrDefault(ticks => ticks > 0) * _nanosecondsPerTick;
     }
 
     /// <summary>The median of a reading; taken off each step's time.</summary>
@@ -18,6 +19,9 @@ internal sealed class Clock
 
     /// <summary>By how much one reading in a hundred exceeds the median: a step's time below it is noise of the clock.</summary>
     public double FloorNanoseconds { get; }
+
+    /// <summary>The least time between two different readings, and what all others are about a multiple of.</summary>
+    public double StepNanoseconds { get; }
 
     public static Clock Calibrate()
     {
