@@ -25,8 +25,10 @@ internal static class Commands
         Add("holes", "Cost with many live holes beside the cost with few.", HolesRun.Run);
         Add("create", "Time to create and destroy a pool.", CreateRun.Run);
         var names = CreateNames();
-        AddParsed("workloads", "The field's allocator benchmarks, or those that are named.", (length, parsed) => WorkloadsRun.Run(length, parsed.GetValue(names)!))
-            .Add(names);
+        AddParsed(
+            "workloads",
+            "The field's allocator benchmarks, or those that are named.",
+            (length, parsed) => WorkloadsRun.Run(length, parsed.GetValue(names)!)).Add(names);
         Add("all", "All of the above; rent with BenchmarkDotNet's short run.", RunAll);
         return root;
 

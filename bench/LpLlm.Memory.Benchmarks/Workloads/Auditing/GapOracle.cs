@@ -20,7 +20,8 @@ internal sealed class GapOracle
         var end = start + gapLength;
         if (start > offset || end < offset + length)
         {
-            throw new InvalidOperationException($"[{offset}, +{length}) was handed out, but is not free: the gap below it is [{start}, +{gapLength}).");
+            throw new InvalidOperationException(
+                $"[{offset}, +{length}) was handed out, but is not free: the gap below it is [{start}, +{gapLength}).");
         }
 
         RemoveGap(start, gapLength);
