@@ -56,7 +56,7 @@ internal static class Commands
     private static Argument<string[]> CreateNames()
     {
         var all = Workload.All.Select(workload => workload.Name).ToArray();
-        return new Argument<string[]>("names")
+        return new Argument<string[]>("name")
         {
             Arity = ArgumentArity.ZeroOrMore,
             Description = "Which workloads; all of them when none is named.",

@@ -30,6 +30,13 @@ internal sealed class HeapContestants
         {
             new PoolContestant<PoolHeap, LeaseBlock>("PinnedPool", PoolHeap.OpenPinnedPool, TlsfAllocator.UnitSize),
         };
+        if (workloadCase.Peers.HasFlag(Peers.FixedBlocks))
+        {
+            var blockBytes = workloadCase.BlockBytes;
+            all.Add(new PoolContestant<PoolHeap, LeaseBlock>(
+                "FixedBlockPool", capacityBytes => PoolHeap.OpenFixedBlockPool(capacityBytes, blockBytes), blockBytes));
+        }
+
         if (workloadCase.Threads == 1)
         {
             all.Add(new PoolContestant<TlsfHeap, BlockHandle>("TlsfAllocator", TlsfHeap.Open, TlsfAllocator.UnitSize));

@@ -16,6 +16,15 @@ internal readonly struct PoolHeap(IPinnedMemoryPool pool) : IOffsetHeap<LeaseBlo
         return new OpenHeap<PoolHeap>(new PoolHeap(pool), pool);
     }
 
+    /// <summary>Our pool of fixed blocks with default options, as many blocks as the capacity holds.</summary>
+    public static OpenHeap<PoolHeap> OpenFixedBlockPool(long capacityBytes, long blockBytes)
+    {
+        var options = new FixedBlockPinnedPoolOptions { BlockBytes = blockBytes, Blocks = (int)(capacityBytes / blockBytes) };
+        var pool = new FixedBlockPool(FixedBlockSettings.From("bench", options), new AddressOnlySource(), NullLogger.Instance);
+        pool.OpenAsync(progress: null, CancellationToken.None).GetAwaiter().GetResult();
+        return new OpenHeap<PoolHeap>(new PoolHeap(pool), pool);
+    }
+
     public bool TryTake(long lengthBytes, int alignmentBytes, out LeaseBlock block)
     {
         var taken = pool.TryRent(lengthBytes, out var lease, alignmentBytes);
