@@ -4,6 +4,8 @@ using LpLlm.Memory.Benchmarks.Holes;
 using LpLlm.Memory.Benchmarks.Rents;
 using LpLlm.Memory.Benchmarks.Reporting;
 using LpLlm.Memory.Benchmarks.Threads;
+using LpLlm.Memory.Benchmarks.Workloads;
+using LpLlm.Memory.Benchmarks.Workloads.Catalogue;
 
 namespace LpLlm.Memory.Benchmarks;
 
@@ -22,10 +24,17 @@ internal static class Commands
         Add("threads", "Rent and dispose on one and on two threads.", ThreadsRun.Run);
         Add("holes", "Cost with many live holes beside the cost with few.", HolesRun.Run);
         Add("create", "Time to create and destroy a pool.", CreateRun.Run);
+        var names = CreateNames();
+        AddParsed(
+            "workloads",
+            "The field's allocator benchmarks, or those that are named.",
+            (length, parsed) => WorkloadsRun.Run(length, parsed.GetValue(names)!)).Add(names);
         Add("all", "All of the above; rent with BenchmarkDotNet's short run.", RunAll);
         return root;
 
-        void Add(string name, string description, Action<RunLength> run)
+        void Add(string name, string description, Action<RunLength> run) => AddParsed(name, description, (length, _) => run(length));
+
+        Command AddParsed(string name, string description, Action<RunLength, ParseResult> run)
         {
             var command = new Command(name, description);
             command.SetAction(parsed =>
@@ -37,10 +46,22 @@ internal static class Commands
                     Console.WriteLine("Quick: what follows shows that everything runs; mostly code that the JIT has not optimised yet.");
                 }
 
-                run(isQuick ? RunLength.Quick : RunLength.Full);
+                run(isQuick ? RunLength.Quick : RunLength.Full, parsed);
             });
             root.Add(command);
+            return command;
         }
+    }
+
+    private static Argument<string[]> CreateNames()
+    {
+        var all = Workload.All.Select(workload => workload.Name).ToArray();
+        return new Argument<string[]>("name")
+        {
+            Arity = ArgumentArity.ZeroOrMore,
+            Description = "Which workloads; all of them when none is named.",
+            DefaultValueFactory = _ => all,
+        }.AcceptOnlyFromAmong(all);
     }
 
     private static void RunAll(RunLength length)
@@ -48,6 +69,7 @@ internal static class Commands
         ThreadsRun.Run(length);
         HolesRun.Run(length);
         CreateRun.Run(length);
+        WorkloadsRun.Run(length);
         RentRun.Run(length, brief: true);
     }
 }

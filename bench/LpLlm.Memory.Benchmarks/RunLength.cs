@@ -17,6 +17,8 @@ internal sealed record RunLength
         BatchesPerHoleField = 20,
         PoolBytes = [64L << 20],
         PoolRounds = 2,
+        WorkloadRounds = 1,
+        Scale = 50,
     };
 
     public bool IsQuick { get; private init; }
@@ -38,6 +40,14 @@ internal sealed record RunLength
     public IReadOnlyList<long> PoolBytes { get; private init; } = [1L << 30, 4L << 30];
 
     public int PoolRounds { get; private init; } = 7;
+
+    /// <summary>Rounds of each workload; fewer than elsewhere, because one is up to a million steps.</summary>
+    public int WorkloadRounds { get; private init; } = 7;
+
+    /// <summary>What the workloads' counts are divided by.</summary>
+    public int Scale { get; private init; } = 1;
+
+    public int Scaled(int count) => count / Scale;
 
     /// <summary>Operations in one call of a measured loop; calls must be many, or the JIT never replaces the loop's first code.</summary>
     public const int BatchOperations = 1000;

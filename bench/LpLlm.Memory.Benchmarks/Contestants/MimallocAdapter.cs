@@ -1,9 +1,10 @@
 using System.Runtime.InteropServices;
+using LpLlm.Memory.Benchmarks.Workloads.Heaps;
 
 namespace LpLlm.Memory.Benchmarks.Contestants;
 
 /// <summary>mimalloc, by function pointer: an ordinary call into native code, as a library that binds it would make.</summary>
-internal readonly unsafe struct MimallocAdapter(nint library) : IAdapter<nint>
+internal readonly unsafe struct MimallocAdapter(nint library) : IAdapter<nint>, IHeap<nint>
 {
     /// <summary>Debian: package libmimalloc2.0.</summary>
     public const string LibraryName = "libmimalloc.so.2";
@@ -19,6 +20,12 @@ internal readonly unsafe struct MimallocAdapter(nint library) : IAdapter<nint>
         var address = _allocate((nuint)lengthBytes, Alignment.Bytes);
         *address = 1;
         return (nint)address;
+    }
+
+    public bool TryTake(long lengthBytes, int alignmentBytes, out nint block)
+    {
+        block = (nint)_allocate((nuint)lengthBytes, Alignment.AtLeastPointer(alignmentBytes));
+        return block != 0;
     }
 
     public void Return(nint block) => _free((void*)block);

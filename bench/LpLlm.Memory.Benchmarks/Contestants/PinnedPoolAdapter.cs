@@ -1,6 +1,6 @@
 namespace LpLlm.Memory.Benchmarks.Contestants;
 
-/// <summary>Our pool, called through its interface as an application does.</summary>
+/// <summary>One of our pools, called through its interface as an application does.</summary>
 internal readonly unsafe struct PinnedPoolAdapter(IPinnedMemoryPool pool) : IAdapter<LeaseBlock>
 {
     public LeaseBlock Rent(long lengthBytes)

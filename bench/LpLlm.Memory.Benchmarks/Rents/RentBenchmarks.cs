@@ -12,6 +12,9 @@ public class RentBenchmarks
 
     private PinnedPool? _pool;
     private PinnedPoolAdapter _pinnedPool;
+    private FixedBlockPool? _blocks;
+    private PinnedPoolAdapter _fixedBlockPool;
+    private LeaseOnlyAdapter _leaseOnly;
     private MimallocAdapter _mimalloc;
     private JemallocAdapter _jemalloc;
 
@@ -28,6 +31,19 @@ public class RentBenchmarks
     [GlobalCleanup(Targets = [nameof(PinnedPool)])]
     public void ClosePool() => _pool!.Dispose();
 
+    [GlobalSetup(Targets = [nameof(FixedBlockPool)])]
+    public void OpenFixedBlockPool()
+    {
+        _blocks = BenchmarkPool.OpenFixedBlocks(PoolBytes, LengthBytes);
+        _fixedBlockPool = new PinnedPoolAdapter(_blocks);
+    }
+
+    [GlobalCleanup(Targets = [nameof(FixedBlockPool)])]
+    public void CloseFixedBlockPool() => _blocks!.Dispose();
+
+    [GlobalSetup(Targets = [nameof(LeaseOnly)])]
+    public void CreateOwner() => _leaseOnly = new LeaseOnlyAdapter(new NoOwner());
+
     [GlobalSetup(Targets = [nameof(Mimalloc)])]
     public void OpenMimalloc() => _mimalloc = PeerLibrary.TryOpen(MimallocAdapter.LibraryName, out var library) ? new(library) : default;
 
@@ -36,6 +52,13 @@ public class RentBenchmarks
 
     [Benchmark(Baseline = true)]
     public void PinnedPool() => _pinnedPool.Return(_pinnedPool.Rent(LengthBytes));
+
+    [Benchmark]
+    public void FixedBlockPool() => _fixedBlockPool.Return(_fixedBlockPool.Rent(LengthBytes));
+
+    /// <summary>What is in every pool's figure: the object, made and disposed.</summary>
+    [Benchmark]
+    public void LeaseOnly() => _leaseOnly.Return(_leaseOnly.Rent(LengthBytes));
 
     [Benchmark]
     public void ArrayPool()

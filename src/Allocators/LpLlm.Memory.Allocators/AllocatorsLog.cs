@@ -19,4 +19,13 @@ internal static partial class AllocatorsLog
 
     [LoggerMessage(1004, LogLevel.Error, "Pool '{Pool}': {LengthBytes} B could not be page-unlocked; they stay mapped and count against the capacity")]
     public static partial void RegionQuarantined(ILogger logger, Exception exception, string pool, long lengthBytes);
+
+    [LoggerMessage(1020, LogLevel.Information, "Pool '{Pool}' took {Blocks} blocks, {StrideBytes} B apart, from {Source}")]
+    public static partial void BlocksReserved(ILogger logger, string pool, int blocks, long strideBytes, string source);
+
+    [LoggerMessage(1021, LogLevel.Warning, "Pool '{Pool}' answered that it has no room, because {Source} refused its memory")]
+    public static partial void BlocksRefused(ILogger logger, Exception exception, string pool, string source);
+
+    [LoggerMessage(1022, LogLevel.Error, "Pool '{Pool}': {LengthBytes} B could not be unpinned; they stay reserved, and the pool does not open again")]
+    public static partial void BlocksQuarantined(ILogger logger, Exception exception, string pool, long lengthBytes);
 }

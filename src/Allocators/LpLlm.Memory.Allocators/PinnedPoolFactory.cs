@@ -15,6 +15,14 @@ internal static class PinnedPoolFactory
         return new PinnedPool(PinnedPoolSettings.From(name, options), HostMemory.CreateSource(options, pinner, logger), logger, time);
     }
 
+    /// <exception cref="ArgumentException">The options are wrong; every error is named.</exception>
+    public static FixedBlockPool CreateFixedBlock(
+        string name, FixedBlockPinnedPoolOptions options, ILogger logger, IHostPinner? pinner = null, TimeProvider? time = null)
+    {
+        Check(name, options);
+        return new FixedBlockPool(FixedBlockSettings.From(name, options), HostMemory.CreateSource(options, pinner, logger), logger, time);
+    }
+
     private static void Check(string name, PinnedPoolOptions options)
     {
         var errors = new List<string>();

@@ -12,6 +12,7 @@ internal static class PoolKinds
         new(StringComparer.OrdinalIgnoreCase)
         {
             ["Local"] = (services, name, section) => services.AddLocalPinnedPool(name, section),
+            ["FixedBlock"] = (services, name, section) => services.AddFixedBlockPinnedPool(name, section),
         };
 
     public static PinnedPoolBuilder Add(IServiceCollection services, string name, IConfiguration configuration)
