@@ -68,20 +68,37 @@ public class LimitedPoolTests
     }
 
     [Fact]
-    public async Task ManyThreads_InnerFailsAtRandom_NeverAboveTheLimitAndNothingThatFitsIsRefused()
+    public async Task ManyThreads_RentsThatFailInThePool_NeverMakeOneFailThatFits()
     {
-        // Three threads that hold at most 30 B each, of 100 B: whatever fails in the pool meanwhile, no rent ever meets the limit.
-        using var inner = new ScriptedPool(100) { FailingOneIn = 3 };
+        // Three threads with at most 30 B each, of 100 B: they fit at every instant. The fourth reserves 80 B, again and again, for nothing.
+        using var inner = new ScriptedPool(100) { FailingBytes = 80 };
         using var sut = TestPools.Limit(inner, 100);
+        using var stop = new CancellationTokenSource();
+        var adversary = Task.Run(() =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                sut.TryRent(80, out _).Should().BeFalse();
+            }
+        });
         var fitting = Enumerable.Range(0, 3).Select(id => Task.Run(() => RentAndReturn(sut, new Random(id), longest: 30)));
-        await Task.WhenAll(fitting).DefaultTimeout();
-        sut.GetSnapshot().FailedRents.Should().Be(0, "33 B were left for everybody at every instant");
 
-        // Four that want more than there is.
-        var greedy = Enumerable.Range(0, 4).Select(id => Task.Run(() => RentAndReturn(sut, new Random(id), longest: 100)));
-        await Task.WhenAll(greedy).DefaultTimeout();
+        var refused = await Task.WhenAll(fitting).DefaultTimeout();
+        await stop.CancelAsync();
+        await adversary.DefaultTimeout();
 
-        sut.GetSnapshot().FailedRents.Should().BeGreaterThan(0);
+        refused.Should().OnlyContain(count => count == 0, "nobody ever had the 80 B");
+        inner.HighestBytes.Should().BeInRange(80, 100);
+    }
+
+    [Fact]
+    public async Task ManyThreads_WantMoreThanThereIs_NeverAboveTheLimit()
+    {
+        using var inner = new ScriptedPool(100);
+        using var sut = TestPools.Limit(inner, 100);
+
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(id => Task.Run(() => RentAndReturn(sut, new Random(id), longest: 100)))).DefaultTimeout();
+
         inner.HighestBytes.Should().BeInRange(51, 100);
         sut.GetSnapshot().UsedBytes.Should().Be(0);
         sut.GetSnapshot().PeakUsedBytes.Should().BeLessThanOrEqualTo(100);
@@ -262,14 +279,21 @@ public class LimitedPoolTests
         act.Should().Throw<ArgumentException>().Which.Message.Should().Contain("OnWatermark is set");
     }
 
-    private static void RentAndReturn(LimitedPool pool, Random random, int longest)
+    private static int RentAndReturn(LimitedPool pool, Random random, int longest)
     {
+        var refused = 0;
         for (var i = 0; i < 5000; i++)
         {
             if (pool.TryRent(random.Next(1, longest + 1), out var lease))
             {
                 lease.Dispose();
             }
+            else
+            {
+                refused++;
+            }
         }
+
+        return refused;
     }
 }

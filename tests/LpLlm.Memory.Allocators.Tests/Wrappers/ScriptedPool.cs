@@ -3,7 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 namespace LpLlm.Memory.Tests.Wrappers;
 
 /// <summary>
-/// An adversary for a limit: holds rents of one length where they are until the test lets them go or fails them, fails rents at random, and
+/// An adversary for a limit: holds rents of one length where they are until the test lets them go or fails them, fails those of another, and
 /// checks at each rent that the bytes out never exceed the limit.
 /// </summary>
 internal sealed class ScriptedPool(long limitBytes) : IPinnedMemoryPool, IPinnedLeaseOwner
@@ -24,8 +24,8 @@ internal sealed class ScriptedPool(long limitBytes) : IPinnedMemoryPool, IPinned
     /// <summary>Rents of this length stay inside until <see cref="LetGo"/>.</summary>
     public long HeldBytes { get; init; }
 
-    /// <summary>One in so many rents fails, after it was inside for a while; 0 for none.</summary>
-    public int FailingOneIn { get; init; }
+    /// <summary>Rents of this length fail, after they were inside for a while; 0 for none.</summary>
+    public long FailingBytes { get; init; }
 
     /// <summary>The most bytes that were out or inside a rent at any instant.</summary>
     public long HighestBytes => Volatile.Read(ref _highestBytes);
@@ -95,7 +95,7 @@ internal sealed class ScriptedPool(long limitBytes) : IPinnedMemoryPool, IPinned
             return !_fails;
         }
 
-        if (FailingOneIn > 0 && Random.Shared.Next(FailingOneIn) == 0)
+        if (lengthBytes == FailingBytes)
         {
             Thread.Yield(); // long enough inside to be in somebody's way
             return false;
