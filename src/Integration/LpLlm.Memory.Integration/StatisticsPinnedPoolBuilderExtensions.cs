@@ -13,7 +13,7 @@ public static class StatisticsPinnedPoolBuilderExtensions
     /// Registers <see cref="IPoolStatistics"/> under the pool's name (for the default pool without a key too), and publishes the pool's
     /// figures as metrics of the meter <c>LpLlm.Memory</c> until the pool is disposed. Counted is what reaches this wrapper: add it last.
     /// </summary>
-    /// <remarks>Two readings of the clock and two counters for each rent and each return: some 0.1 µs a pair.</remarks>
+    /// <remarks>Two readings of the clock and two counters for each rent and each return.</remarks>
     /// <param name="builder">The pool.</param>
     /// <exception cref="InvalidOperationException">The pool has statistics already.</exception>
     public static PinnedPoolBuilder AddStatistics(this PinnedPoolBuilder builder)

@@ -4,7 +4,7 @@ using System.Runtime.CompilerServices;
 namespace LpLlm.Memory.Statistics;
 
 /// <summary>
-/// A row of counters for each processor, so that two threads which count at the same time do not fight for a cache line (5 ns against 50).
+/// A row of counters for each processor, so that two threads which count at the same time do not fight for a cache line.
 /// Exact: a thread that is moved to another processor in between meets atomic instructions there.
 /// </summary>
 /// <param name="count">Counters in a row.</param>
