@@ -45,7 +45,13 @@ public partial class DocumentTests
         var documented = OptionRow().Matches(page).Select(match => match.Groups[1].Value);
 
         documented.Should().BeEquivalentTo(
-            new[] { typeof(LocalPinnedPoolOptions), typeof(FixedBlockPinnedPoolOptions), typeof(AttnManagerOptions) }
+            new[]
+            {
+                typeof(LocalPinnedPoolOptions),
+                typeof(FixedBlockPinnedPoolOptions),
+                typeof(LimitOptions),
+                typeof(AttnManagerOptions),
+            }
                 .SelectMany(options => options.GetProperties())
                 .Select(property => property.Name));
     }

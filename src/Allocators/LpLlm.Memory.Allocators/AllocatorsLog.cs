@@ -28,4 +28,16 @@ internal static partial class AllocatorsLog
 
     [LoggerMessage(1022, LogLevel.Error, "Pool '{Pool}': {LengthBytes} B could not be unpinned; they stay reserved, and the pool does not open again")]
     public static partial void BlocksQuarantined(ILogger logger, Exception exception, string pool, long lengthBytes);
+
+    [LoggerMessage(1040, LogLevel.Warning, "Pool '{Pool}': more than {WatermarkBytes} B are rented, the limit is {LimitBytes} B")]
+    public static partial void WatermarkRisen(ILogger logger, string pool, long watermarkBytes, long limitBytes);
+
+    [LoggerMessage(1041, LogLevel.Information, "Pool '{Pool}': at most {FallBytes} B are rented again, the watermark is {WatermarkBytes} B")]
+    public static partial void WatermarkFallen(ILogger logger, string pool, long fallBytes, long watermarkBytes);
+
+    [LoggerMessage(1042, LogLevel.Error, "Pool '{Pool}': the host's OnWatermark threw")]
+    public static partial void WatermarkCallbackFailed(ILogger logger, Exception exception, string pool);
+
+    [LoggerMessage(1043, LogLevel.Error, "Pool '{Pool}': a fence failed, so {LengthBytes} B count against the limit for ever")]
+    public static partial void LimitFenceFailed(ILogger logger, Exception exception, string pool, long lengthBytes);
 }

@@ -46,7 +46,7 @@ public abstract class PinnedPoolOptions
         }
     }
 
-    private protected static void CheckTime(ICollection<string> errors, string name, TimeSpan value, TimeSpan least)
+    internal static void CheckTime(ICollection<string> errors, string name, TimeSpan value, TimeSpan least)
     {
         if (value < least || value > LongestWait)
         {

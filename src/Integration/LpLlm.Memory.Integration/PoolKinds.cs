@@ -21,17 +21,21 @@ internal static class PoolKinds
         var kinds = string.Join(", ", Known.Keys);
         var unknown = configuration.GetChildren()
             .Select(child => child.Key)
-            .Where(key => !key.Equals(KindKey, StringComparison.OrdinalIgnoreCase) && !Known.ContainsKey(key))
+            .Where(key => !key.Equals(KindKey, StringComparison.OrdinalIgnoreCase) && !Known.ContainsKey(key)
+                && !PoolWrappers.Keys.Contains(key, StringComparer.OrdinalIgnoreCase))
             .ToList();
         if (unknown.Count > 0)
         {
             throw new InvalidOperationException(
-                $"{path} has unknown keys: {string.Join(", ", unknown)}. It may hold {KindKey} and one section for each kind: {kinds}.");
+                $"{path} has unknown keys: {string.Join(", ", unknown)}. It may hold {KindKey}, one section for each kind ({kinds}), "
+                + $"and wrappers: {string.Join(", ", PoolWrappers.Keys)}.");
         }
 
         var kind = configuration[KindKey];
         return kind is not null && Known.TryGetValue(kind, out var add)
-            ? add(services, name, configuration.GetSection(Known.Keys.First(k => k.Equals(kind, StringComparison.OrdinalIgnoreCase))))
+            ? PoolWrappers.Add(
+                add(services, name, configuration.GetSection(Known.Keys.First(k => k.Equals(kind, StringComparison.OrdinalIgnoreCase)))),
+                configuration)
             : throw new InvalidOperationException(
                 $"{path}:{KindKey} is {(kind is null ? "missing" : $"'{kind}'")}; the registered kinds of pool are {kinds}.");
     }

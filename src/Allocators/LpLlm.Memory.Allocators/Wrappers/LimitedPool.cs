@@ -1,0 +1,309 @@
+using System.Diagnostics.CodeAnalysis;
+using LpLlm.Memory.Pooling;
+using Microsoft.Extensions.Logging;
+
+namespace LpLlm.Memory.Wrappers;
+
+/// <summary>A budget of bytes around a pool; <see cref="ByteBudget"/> says what it guarantees.</summary>
+/// <remarks>
+/// An asynchronous rent waits in this pool's queue for the budget, then in the inner pool's for room, under one deadline. In the latter it
+/// holds its part of the budget, which asynchronous rents behind it wait for as they would for their turn. One of higher priority, or
+/// a synchronous rent that only this stands in the way of, makes it yield: it gives its part back and stands in line again.
+/// A lease's bytes are released when the inner pool has them back, so waiters never find the budget free and the pool still full.
+/// </remarks>
+internal sealed class LimitedPool : DelegatingPool
+{
+    private readonly LimitOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ByteBudget _budget;
+    private readonly RentQueue _queue;
+    private readonly FencedReturns<long> _fenced;
+    private readonly Returns _returns;
+    private readonly BudgetTickets _tickets;
+    private readonly YieldSignals _yields = new();
+    private long _failedRents;
+    private volatile bool _disposed;
+
+    public LimitedPool(IPinnedMemoryPool inner, LimitOptions options, ILogger logger, TimeProvider? time = null)
+        : base(inner)
+    {
+        Check(inner.Name, options);
+        _options = options;
+        _time = time ?? TimeProvider.System;
+        var watermark = options.WatermarkBytes is { } bytes ? new Watermark(Name, options, bytes, logger) : null;
+        _budget = new ByteBudget(options.LimitBytes, watermark, ServeWaiters, _yields.FireAll);
+        _tickets = new BudgetTickets(inner, _budget);
+        _queue = new RentQueue(_time, request => _budget.TryReserve(request.LengthBytes) ? _tickets.Create(request.LengthBytes) : null);
+        _fenced = new FencedReturns<long>(
+            _budget.ReleaseSuspended,
+            (lengthBytes, failure) => AllocatorsLog.LimitFenceFailed(logger, failure, Name, lengthBytes));
+        _returns = new Returns(this);
+    }
+
+    public override PinnedLease Rent(long lengthBytes, int alignmentBytes = 256)
+    {
+        if (!Reserve(lengthBytes, alignmentBytes))
+        {
+            throw Exhausted(lengthBytes, waited: null);
+        }
+
+        PinnedLease? lease = null;
+        try
+        {
+            return lease = Inner.Rent(lengthBytes, alignmentBytes);
+        }
+        finally
+        {
+            Settle(lengthBytes, lease);
+        }
+    }
+
+    public override bool TryRent(long lengthBytes, [NotNullWhen(true)] out PinnedLease? lease, int alignmentBytes = 256)
+    {
+        lease = null;
+        if (!Reserve(lengthBytes, alignmentBytes))
+        {
+            return false;
+        }
+
+        try
+        {
+            return Inner.TryRent(lengthBytes, out lease, alignmentBytes);
+        }
+        finally
+        {
+            Settle(lengthBytes, lease);
+        }
+    }
+
+    public override ValueTask<PinnedLease> RentAsync(RentRequest request, CancellationToken cancellationToken = default)
+    {
+        RentArguments.Check(request);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return cancellationToken.IsCancellationRequested
+            ? ValueTask.FromCanceled<PinnedLease>(cancellationToken)
+            : RentInTurnAsync(request, cancellationToken);
+    }
+
+    /// <summary>The inner pool's accounts, bounded by the limit. Used and pending bytes are counted as rented, without rounding.</summary>
+    public override PoolSnapshot GetSnapshot()
+    {
+        var snapshot = Inner.GetSnapshot();
+        var (live, pending, peak) = _budget.Read();
+        var capacity = Math.Min(snapshot.CapacityBytes, _options.LimitBytes);
+
+        // The two accounts are from instants a few rents apart; the bounds keep their sum whole.
+        var used = Math.Min(live, capacity);
+        pending = Math.Min(pending, capacity - used);
+        return snapshot with
+        {
+            CapacityBytes = capacity,
+            UsedBytes = used,
+            PendingBytes = pending,
+            CachedBytes = Math.Min(snapshot.CachedBytes, capacity - used - pending),
+            LargestFreeBytes = Math.Min(snapshot.LargestFreeBytes, capacity - used - pending),
+            PeakUsedBytes = peak,
+            WaitingRents = snapshot.WaitingRents + _queue.Count,
+            FailedRents = snapshot.FailedRents + Volatile.Read(ref _failedRents),
+        };
+    }
+
+    public override void Dispose()
+    {
+        Close();
+        base.Dispose();
+        _yields.Dispose();
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        Close();
+        await base.DisposeAsync().ConfigureAwait(false);
+        _yields.Dispose();
+    }
+
+    private static void Check(string poolName, LimitOptions options)
+    {
+        var errors = new List<string>();
+        options.Validate(errors);
+        if (errors.Count > 0)
+        {
+            throw new ArgumentException($"Limit of pool '{poolName}': {string.Join(' ', errors)}", nameof(options));
+        }
+    }
+
+    private bool Reserve(long lengthBytes, int alignmentBytes)
+    {
+        RentArguments.Check(lengthBytes, alignmentBytes);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (_budget.Reserve(lengthBytes) || ReserveBehindFences(lengthBytes))
+        {
+            return true;
+        }
+
+        Interlocked.Increment(ref _failedRents);
+        return false;
+    }
+
+    /// <summary>Waits for device work, in line with the asynchronous rents, where nothing else stands in the way.</summary>
+    private bool ReserveBehindFences(long lengthBytes)
+    {
+        var (live, pending, _) = _budget.Read();
+        if (pending == 0 || lengthBytes > _options.LimitBytes - live)
+        {
+            return false;
+        }
+
+        _fenced.Sweep();
+        try
+        {
+            _queue.WaitAsync(new RentRequest(lengthBytes), _options.FenceTimeout, CancellationToken.None).GetAwaiter().GetResult();
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+    }
+
+    private async ValueTask<PinnedLease> RentInTurnAsync(RentRequest request, CancellationToken cancellationToken)
+    {
+        var started = _time.GetTimestamp();
+        var timeout = request.Timeout ?? _options.RentTimeout;
+        var reserved = _queue.Count == 0 && _budget.TryReserve(request.LengthBytes);
+        while (true)
+        {
+            if (!reserved)
+            {
+                await WaitForBudgetAsync(request, started, timeout, cancellationToken).ConfigureAwait(false);
+            }
+
+            var rest = request with { Timeout = Remaining(started, timeout) };
+            if (await RentFromInnerAsync(rest, cancellationToken).ConfigureAwait(false) is { } lease)
+            {
+                return lease;
+            }
+
+            reserved = false; // it yielded; the deadline goes on
+        }
+    }
+
+    private async Task WaitForBudgetAsync(RentRequest request, long started, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        TimeSpan? waited = null;
+        if (request.LengthBytes <= _options.LimitBytes)
+        {
+            _yields.EnterLine(request.Priority);
+            try
+            {
+                await _queue.WaitAsync(request, Remaining(started, timeout), cancellationToken).ConfigureAwait(false);
+                return;
+            }
+            catch (TimeoutException)
+            {
+                waited = _time.GetElapsedTime(started);
+            }
+            finally
+            {
+                _yields.LeaveLine(request.Priority);
+            }
+        }
+
+        Interlocked.Increment(ref _failedRents);
+        throw Exhausted(request.LengthBytes, waited);
+    }
+
+    /// <summary>Rents what is reserved; null when it had to yield, and nothing is reserved any more.</summary>
+    private async ValueTask<PinnedLease?> RentFromInnerAsync(RentRequest request, CancellationToken cancellationToken)
+    {
+        PinnedLease? lease = null;
+        try
+        {
+            var yield = _yields.TokenFor(request.Priority);
+            if (_budget.HasUndecided || _yields.IsHigherWaiting(request.Priority))
+            {
+                return null;
+            }
+
+            using var either = cancellationToken.CanBeCanceled
+                ? CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, yield)
+                : null;
+            try
+            {
+                return lease = await Inner.RentAsync(request, either?.Token ?? yield).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException canceled) when (cancellationToken.IsCancellationRequested)
+            {
+                throw new OperationCanceledException(canceled.Message, canceled, cancellationToken);
+            }
+            catch (OperationCanceledException) when (yield.IsCancellationRequested)
+            {
+                return null;
+            }
+        }
+        finally
+        {
+            Settle(request.LengthBytes, lease);
+        }
+    }
+
+    /// <summary>What the inner pool answered to a reservation: committed with a lease, cancelled without.</summary>
+    private void Settle(long lengthBytes, PinnedLease? lease)
+    {
+        if (lease is null)
+        {
+            _budget.Cancel(lengthBytes);
+            return;
+        }
+
+        _returns.Watch(lease);
+        _budget.Commit(lengthBytes);
+    }
+
+    private TimeSpan Remaining(long started, TimeSpan timeout)
+    {
+        var rest = timeout - _time.GetElapsedTime(started);
+        return rest > TimeSpan.Zero ? rest : TimeSpan.Zero;
+    }
+
+    private void ServeWaiters()
+    {
+        if (_queue.Count > 0)
+        {
+            _queue.Serve();
+        }
+    }
+
+    private void Close()
+    {
+        _disposed = true;
+        _queue.Close(new ObjectDisposedException(nameof(LimitedPool), $"Pool '{Name}' was disposed while a rent waited."));
+    }
+
+    private PinnedMemoryExhaustedException Exhausted(long lengthBytes, TimeSpan? waited)
+    {
+        var snapshot = GetSnapshot();
+        var cause = lengthBytes <= _options.LimitBytes - snapshot.UsedBytes && snapshot.PendingBytes > 0
+            ? ExhaustionCause.Pending
+            : ExhaustionCause.Limit;
+        return new PinnedMemoryExhaustedException(
+            Name, cause, lengthBytes, _options.LimitBytes, snapshot, waited, nameof(LimitOptions.LimitBytes));
+    }
+
+    /// <summary>Sees the returns of this pool's leases.</summary>
+    private sealed class Returns(LimitedPool pool) : ReturnHandler
+    {
+        protected override void TakeBack(IPinnedLeaseOwner owner, in LeasedBlock block, IFence? fence)
+        {
+            owner.TakeBack(block, fence);
+            if (fence is null || fence.IsCompleted)
+            {
+                pool._budget.Release(block.LengthBytes);
+                return;
+            }
+
+            pool._budget.Suspend(block.LengthBytes);
+            pool._fenced.Add(block.LengthBytes, fence);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+using LpLlm.Memory;
+using LpLlm.Memory.Configuration;
+using LpLlm.Memory.Wrappers;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>Puts a limit around a pool.</summary>
+public static class LimitPinnedPoolBuilderExtensions
+{
+    /// <summary>
+    /// Bounds the bytes that are rented from the pool at any instant. Never exceeded, and nothing that fits is refused. Options
+    /// are checked when the host starts.
+    /// </summary>
+    /// <param name="builder">The pool.</param>
+    /// <param name="configure">Sets the options; <see cref="LimitOptions.LimitBytes"/> is required.</param>
+    /// <exception cref="InvalidOperationException">The pool has a limit already.</exception>
+    public static PinnedPoolBuilder AddLimit(this PinnedPoolBuilder builder, Action<LimitOptions> configure)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentNullException.ThrowIfNull(configure);
+        PoolWrappers.EnsureFirst<LimitOptions>(builder);
+        builder.Services.AddOptions<LimitOptions>(builder.Name).Configure(configure).ValidateOnStart();
+        builder.Services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<LimitOptions>, LimitOptionsValidator>());
+        return builder.Wrap((provider, pool) => new LimitedPool(
+            pool,
+            provider.GetRequiredService<IOptionsMonitor<LimitOptions>>().Get(builder.Name),
+            (provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance).CreateLogger("LpLlm.Memory.Limit"),
+            provider.GetService<TimeProvider>()));
+    }
+
+    /// <summary>As the other overload, with options from configuration.</summary>
+    /// <param name="builder">The pool.</param>
+    /// <param name="section">The properties of <see cref="LimitOptions"/>; sizes may be written <c>"2GiB"</c>. Unknown keys are errors.</param>
+    /// <exception cref="InvalidOperationException">The pool has a limit already.</exception>
+    public static PinnedPoolBuilder AddLimit(this PinnedPoolBuilder builder, IConfiguration section)
+    {
+        ArgumentNullException.ThrowIfNull(section);
+        return builder.AddLimit(options => SizedConfiguration.Bind(section, options));
+    }
+}
