@@ -13,4 +13,13 @@ internal static partial class AllocatorsLog
 
     [LoggerMessage(1002, LogLevel.Error, "Pool '{Pool}': a fence failed, so {LengthBytes} B stay pending and are never reused: a device may still write to them")]
     public static partial void FenceFailed(ILogger logger, Exception exception, string pool, long lengthBytes);
+
+    [LoggerMessage(1050, LogLevel.Error, "Tracing of pool '{Pool}' to {Path} has stopped; the pool goes on")]
+    public static partial void TraceFailed(ILogger logger, Exception exception, string pool, string path);
+
+    [LoggerMessage(1051, LogLevel.Warning, "Tracing of pool '{Pool}' to {Path} lost {Lost} events, and may lose more: BufferedEventCount ({Count}) is too small. The trace cannot be replayed")]
+    public static partial void TraceLostEvents(ILogger logger, string pool, string path, long lost, int count);
+
+    [LoggerMessage(1052, LogLevel.Warning, "Tracing of pool '{Pool}' to {Path} has stopped: the file has MaxBytes ({MaxBytes}); what it holds can be replayed")]
+    public static partial void TraceFull(ILogger logger, string pool, string path, long maxBytes);
 }

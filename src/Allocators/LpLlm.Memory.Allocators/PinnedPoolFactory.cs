@@ -11,17 +11,7 @@ internal static class PinnedPoolFactory
     public static PinnedPool CreateLocal(
         string name, LocalPinnedPoolOptions options, ILogger logger, IHostPinner? pinner = null, TimeProvider? time = null)
     {
-        Check(name, options);
+        OptionErrors.ThrowIfAny(name, options.Validate, nameof(options));
         return new PinnedPool(PinnedPoolSettings.From(name, options), HostMemory.CreateSource(options, pinner, logger), logger, time);
-    }
-
-    private static void Check(string name, PinnedPoolOptions options)
-    {
-        var errors = new List<string>();
-        options.Validate(errors);
-        if (errors.Count > 0)
-        {
-            throw new ArgumentException($"Pool '{name}': {string.Join(' ', errors)}", nameof(options));
-        }
     }
 }
