@@ -2,6 +2,7 @@ using System.CommandLine;
 using LpLlm.Memory.Benchmarks.Creation;
 using LpLlm.Memory.Benchmarks.Holes;
 using LpLlm.Memory.Benchmarks.Rents;
+using LpLlm.Memory.Benchmarks.Replay;
 using LpLlm.Memory.Benchmarks.Reporting;
 using LpLlm.Memory.Benchmarks.Threads;
 
@@ -23,6 +24,7 @@ internal static class Commands
         Add("holes", "Cost with many live holes beside the cost with few.", HolesRun.Run);
         Add("create", "Time to create and destroy a pool.", CreateRun.Run);
         Add("all", "All of the above; rent with BenchmarkDotNet's short run.", RunAll);
+        root.Add(ReplayCommand.Create(quick));
         return root;
 
         void Add(string name, string description, Action<RunLength> run)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.ExceptionServices;
 
 namespace LpLlm.Memory.TestKit.Replay;
 
@@ -32,7 +33,7 @@ public sealed class TraceReplayer
     /// <param name="threads">
     /// Threads at most, at least 1; default null: as many as were traced. With one, events happen in exactly the order of the trace.
     /// </param>
-    /// <exception cref="AggregateException">The pool threw something else than "no room".</exception>
+    /// <exception cref="Exception">Whatever the pool threw that is not "no room".</exception>
     public static ReplayResult Run(Trace trace, IPinnedMemoryPool pool, int? threads = null)
     {
         ArgumentNullException.ThrowIfNull(trace);
@@ -49,6 +50,12 @@ public sealed class TraceReplayer
         {
             Task.WaitAll([.. Enumerable.Range(0, _parts.Count).Select(
                 index => Task.Factory.StartNew(() => Play(index), _stop.Token, TaskCreationOptions.LongRunning, TaskScheduler.Default))]);
+        }
+        catch (AggregateException failures)
+        {
+            // The first thread to fail stops the others, whose cancellation says nothing.
+            var cause = failures.InnerExceptions.FirstOrDefault(failure => failure is not OperationCanceledException);
+            ExceptionDispatchInfo.Throw(cause ?? failures);
         }
         finally
         {
