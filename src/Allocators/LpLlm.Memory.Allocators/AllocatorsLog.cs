@@ -22,4 +22,8 @@ internal static partial class AllocatorsLog
 
     [LoggerMessage(1052, LogLevel.Warning, "Tracing of pool '{Pool}' to {Path} has stopped: the file has MaxBytes ({MaxBytes}); what it holds can be replayed")]
     public static partial void TraceFull(ILogger logger, string pool, string path, long maxBytes);
+
+    [LoggerMessage(1053, LogLevel.Error, "Pool '{Pool}': {Kind} of the lease of {LengthBytes} B at {Address:x}, first damaged byte {Damage}. Rented at:\n{RentedAt}\nReturned at:\n{ReturnedAt}\nReturned again at:\n{ReturnedAgainAt}")]
+    public static partial void LeaseFault(
+        ILogger logger, string pool, LeaseFaultKind kind, long lengthBytes, nint address, long? damage, string? rentedAt, string? returnedAt, string? returnedAgainAt);
 }
