@@ -16,7 +16,7 @@ internal static class ReplayCommand
         var simulated = new Option<bool>("--simulated") { Description = "Memory that nothing backs: any capacity on any machine." };
         var capacity = new Option<long?>("--capacity")
         {
-            Description = $"Size of the pool, for example 1TiB (the largest). Default: twice the trace's peak.",
+            Description = "Size of the pool, for example 1TiB (the largest). Default: twice the trace's peak.",
             CustomParser = result =>
             {
                 if (ByteSize.TryParse(result.Tokens[0].Value, out var bytes) && bytes > 0 && bytes <= ReplayPools.MaxCapacityBytes)

@@ -31,7 +31,8 @@ internal static class ReplayRun
         room.Print();
         Console.WriteLine(
             "Times are those of single rents and returns, with some 25 ns for reading the clock. New failures did not happen in the trace: no more was "
-            + "out than then, so the capacity or the placement of blocks is to blame.");
+            + "out than then, so the capacity or the placement of blocks is to blame. On several threads returns come as early as they can, so the peak "
+            + "is that of the trace or less; with --threads 1 it is that of the trace.");
     }
 
     private static void AddRows(MarkdownTable times, MarkdownTable room, string name, ReplayResult result)

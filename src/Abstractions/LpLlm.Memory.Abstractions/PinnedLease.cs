@@ -57,6 +57,8 @@ public sealed class PinnedLease : IDisposable
     /// <summary>Whether the lease has been returned.</summary>
     public bool IsReturned => Volatile.Read(ref _returned) != 0;
 
+    private LeasedBlock Block => new(_address, _lengthBytes, _token, _tag, _state);
+
     /// <summary>The lease as <see cref="Memory{T}"/> of bytes; allocates a small object. Its spans check that the lease is live.</summary>
     /// <exception cref="InvalidOperationException">The lease is longer than 2 GiB - 1 B.</exception>
     public Memory<byte> Memory => AsMemory<byte>();
@@ -94,8 +96,6 @@ public sealed class PinnedLease : IDisposable
         ThrowIfReturned();
         return new LeaseMemoryManager<T>(this, CountOf<T>()).Memory;
     }
-
-    private LeasedBlock Block => new(_address, _lengthBytes, _token, _tag, _state);
 
     /// <summary>Returns the block to the pool. The second call is a no-op, but leak detection reports it.</summary>
     public void Dispose()

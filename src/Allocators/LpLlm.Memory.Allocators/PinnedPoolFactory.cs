@@ -11,7 +11,9 @@ internal static class PinnedPoolFactory
     public static PinnedPool CreateLocal(
         string name, LocalPinnedPoolOptions options, ILogger logger, IHostPinner? pinner = null, TimeProvider? time = null)
     {
-        OptionErrors.ThrowIfAny(name, options.Validate, nameof(options));
+        Check(name, options);
         return new PinnedPool(PinnedPoolSettings.From(name, options), HostMemory.CreateSource(options, pinner, logger), logger, time);
     }
+
+    private static void Check(string name, PinnedPoolOptions options) => OptionErrors.ThrowIfAny(name, options.Validate, nameof(options));
 }
