@@ -72,6 +72,20 @@ public sealed class TracingPoolTests : Pooling.PoolFixture, IDisposable
     }
 
     [Fact]
+    public void Return_StandsBeforeARentOfTheSameAddressThatOvertakesIt()
+    {
+        TracingPool? sut = null;
+        PinnedLease? next = null;
+        using (sut = Trace(new HookedPool(CreateSut(capacityBytes: MiB), () => next ??= sut!.Rent(MiB))))
+        {
+            sut.Rent(MiB).Dispose();
+            next!.Dispose();
+        }
+
+        _file.Lines().Skip(1).Select(line => string.Join(',', line.Split(',')[3..5])).Should().Equal("rent,1", "return,1", "rent,2", "return,2", "end,");
+    }
+
+    [Fact]
     public async Task ManyThreads_AReturnAlwaysStandsBeforeTheNextRentOfItsAddress()
     {
         // 8 blocks and 4 threads: addresses change hands all the time. The reader refuses a lease that is rented or returned twice.
