@@ -13,7 +13,7 @@ public static class PinnedPoolLeakDetectionExtensions
     /// <summary>
     /// Finds leases that are never returned, returned twice, written outside of their bounds or after their return, and logs each with the
     /// renter's stack. The books are a keyed <see cref="ILeakDetector"/> under the pool's name. For tests and for hunting; each rent costs
-    /// microseconds.
+    /// tens of microseconds.
     /// </summary>
     /// <param name="builder">The pool, with the wrappers whose leases are to be watched.</param>
     /// <param name="configure">Changes the options; null leaves the defaults.</param>
