@@ -2,6 +2,7 @@ using System.CommandLine;
 using LpLlm.Memory.Benchmarks.Creation;
 using LpLlm.Memory.Benchmarks.Holes;
 using LpLlm.Memory.Benchmarks.Rents;
+using LpLlm.Memory.Benchmarks.Replay;
 using LpLlm.Memory.Benchmarks.Reporting;
 using LpLlm.Memory.Benchmarks.Threads;
 using LpLlm.Memory.Benchmarks.Workloads;
@@ -30,6 +31,7 @@ internal static class Commands
             "The field's allocator benchmarks, or those that are named.",
             (length, parsed) => WorkloadsRun.Run(length, parsed.GetValue(names)!)).Add(names);
         Add("all", "All of the above; rent with BenchmarkDotNet's short run.", RunAll);
+        root.Add(ReplayCommand.Create(quick));
         return root;
 
         void Add(string name, string description, Action<RunLength> run) => AddParsed(name, description, (length, _) => run(length));

@@ -50,6 +50,8 @@ public partial class DocumentTests
                 typeof(LocalPinnedPoolOptions),
                 typeof(FixedBlockPinnedPoolOptions),
                 typeof(LimitOptions),
+                typeof(TracingOptions),
+                typeof(LeakDetectionOptions),
                 typeof(AttnManagerOptions),
             }
                 .SelectMany(options => options.GetProperties())

@@ -16,4 +16,13 @@ public interface IPinnedLeaseOwner
     /// <param name="block">The block the lease was made with.</param>
     /// <param name="fence">When not null, the block may be reused only after this has completed.</param>
     void TakeBack(in LeasedBlock block, IFence? fence);
+
+    /// <summary>
+    /// Tells that a lease which was returned before was returned again, which has no effect. For diagnosis; the default does nothing. The block
+    /// may long belong to another lease. Must not throw.
+    /// </summary>
+    /// <param name="block">The block the lease was made with.</param>
+    void ReturnedAgain(in LeasedBlock block)
+    {
+    }
 }

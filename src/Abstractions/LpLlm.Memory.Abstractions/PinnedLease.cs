@@ -57,6 +57,8 @@ public sealed class PinnedLease : IDisposable
     /// <summary>Whether the lease has been returned.</summary>
     public bool IsReturned => Volatile.Read(ref _returned) != 0;
 
+    private LeasedBlock Block => new(_address, _lengthBytes, _token, _tag, _state);
+
     /// <summary>The lease as <see cref="Memory{T}"/> of bytes; allocates a small object. Its spans check that the lease is live.</summary>
     /// <exception cref="InvalidOperationException">The lease is longer than 2 GiB - 1 B.</exception>
     public Memory<byte> Memory => AsMemory<byte>();
@@ -95,12 +97,16 @@ public sealed class PinnedLease : IDisposable
         return new LeaseMemoryManager<T>(this, CountOf<T>()).Memory;
     }
 
-    /// <summary>Returns the block to the pool. The second call is a no-op.</summary>
+    /// <summary>Returns the block to the pool. The second call is a no-op, but leak detection reports it.</summary>
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _returned, 1) == 0)
         {
-            _owner.TakeBack(new LeasedBlock(_address, _lengthBytes, _token, _tag, _state), fence: null);
+            _owner.TakeBack(Block, fence: null);
+        }
+        else
+        {
+            _owner.ReturnedAgain(Block);
         }
     }
 
@@ -111,8 +117,13 @@ public sealed class PinnedLease : IDisposable
     public void ReturnAfter(IFence fence)
     {
         ArgumentNullException.ThrowIfNull(fence);
-        ObjectDisposedException.ThrowIf(Interlocked.Exchange(ref _returned, 1) != 0, this);
-        _owner.TakeBack(new LeasedBlock(_address, _lengthBytes, _token, _tag, _state), fence);
+        if (Interlocked.Exchange(ref _returned, 1) != 0)
+        {
+            _owner.ReturnedAgain(Block);
+            throw new ObjectDisposedException(nameof(PinnedLease));
+        }
+
+        _owner.TakeBack(Block, fence);
     }
 
     /// <summary>

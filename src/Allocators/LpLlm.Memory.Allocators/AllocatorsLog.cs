@@ -40,4 +40,17 @@ internal static partial class AllocatorsLog
 
     [LoggerMessage(1043, LogLevel.Error, "Pool '{Pool}': a fence failed, so {LengthBytes} B count against the limit for ever")]
     public static partial void LimitFenceFailed(ILogger logger, Exception exception, string pool, long lengthBytes);
+
+    [LoggerMessage(1050, LogLevel.Error, "Tracing of pool '{Pool}' to {Path} has stopped; the pool goes on")]
+    public static partial void TraceFailed(ILogger logger, Exception exception, string pool, string path);
+
+    [LoggerMessage(1051, LogLevel.Warning, "Tracing of pool '{Pool}' to {Path} lost {Lost} events, and may lose more: BufferedEventCount ({Count}) is too small. The trace cannot be replayed")]
+    public static partial void TraceLostEvents(ILogger logger, string pool, string path, long lost, int count);
+
+    [LoggerMessage(1052, LogLevel.Warning, "Tracing of pool '{Pool}' to {Path} has stopped: the file has MaxBytes ({MaxBytes}); what it holds can be replayed")]
+    public static partial void TraceFull(ILogger logger, string pool, string path, long maxBytes);
+
+    [LoggerMessage(1053, LogLevel.Error, "Pool '{Pool}': {Kind} of the lease of {LengthBytes} B at {Address:x}, first damaged byte {Damage}. Rented at:\n{RentedAt}\nReturned at:\n{ReturnedAt}\nReturned again at:\n{ReturnedAgainAt}")]
+    public static partial void LeaseFault(
+        ILogger logger, string pool, LeaseFaultKind kind, long lengthBytes, nint address, long? damage, string? rentedAt, string? returnedAt, string? returnedAgainAt);
 }

@@ -23,13 +23,5 @@ internal static class PinnedPoolFactory
         return new FixedBlockPool(FixedBlockSettings.From(name, options), HostMemory.CreateSource(options, pinner, logger), logger, time);
     }
 
-    private static void Check(string name, PinnedPoolOptions options)
-    {
-        var errors = new List<string>();
-        options.Validate(errors);
-        if (errors.Count > 0)
-        {
-            throw new ArgumentException($"Pool '{name}': {string.Join(' ', errors)}", nameof(options));
-        }
-    }
+    private static void Check(string name, PinnedPoolOptions options) => OptionErrors.ThrowIfAny(name, options.Validate, nameof(options));
 }

@@ -51,5 +51,7 @@ internal abstract class ReturnHandler
         public LeasePlacement Placement => handler.Placement ?? inner.Placement;
 
         public void TakeBack(in LeasedBlock block, IFence? fence) => handler.TakeBack(inner, block, fence);
+
+        public void ReturnedAgain(in LeasedBlock block) => inner.ReturnedAgain(block);
     }
 }

@@ -1,0 +1,42 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+
+namespace LpLlm.Memory;
+
+/// <summary>Options of wrappers: named like their pool, checked at host start and at first use.</summary>
+internal static class WrapperOptions
+{
+    /// <exception cref="InvalidOperationException">The pool has that wrapper already: a second call would merge the options of both.</exception>
+    public static void Add<TOptions>(
+        PinnedPoolBuilder builder, Action<TOptions> configure, Action<TOptions, ICollection<string>> validate, string method)
+        where TOptions : class
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentNullException.ThrowIfNull(configure);
+        if (builder.Services.Any(service => !service.IsKeyedService
+            && service.ImplementationInstance is ConfigureNamedOptions<TOptions> other && other.Name == builder.Name))
+        {
+            throw new InvalidOperationException($"{method} was called twice for pool '{builder.Name}'; once is enough.");
+        }
+
+        builder.Services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<TOptions>>(new Validator<TOptions>(validate)));
+        builder.Services.AddOptions<TOptions>(builder.Name).Configure(configure).ValidateOnStart();
+    }
+
+    public static TOptions Get<TOptions>(IServiceProvider provider, string poolName)
+        where TOptions : class => provider.GetRequiredService<IOptionsMonitor<TOptions>>().Get(poolName);
+
+    private sealed class Validator<TOptions>(Action<TOptions, ICollection<string>> validate) : IValidateOptions<TOptions>
+        where TOptions : class
+    {
+        public ValidateOptionsResult Validate(string? name, TOptions options)
+        {
+            var errors = new List<string>();
+            validate(options, errors);
+            return errors.Count == 0
+                ? ValidateOptionsResult.Success
+                : ValidateOptionsResult.Fail(errors.Select(error => $"Pool '{name}': {error}"));
+        }
+    }
+}
