@@ -13,4 +13,10 @@ internal static partial class AllocatorsLog
 
     [LoggerMessage(1002, LogLevel.Error, "Pool '{Pool}': a fence failed, so {LengthBytes} B stay pending and are never reused: a device may still write to them")]
     public static partial void FenceFailed(ILogger logger, Exception exception, string pool, long lengthBytes);
+
+    [LoggerMessage(1030, LogLevel.Warning, "Pool '{Pool}': its member '{Member}' is unavailable and is passed by until it works again. {Reason}")]
+    public static partial void MemberUnavailable(ILogger logger, string pool, string member, string reason);
+
+    [LoggerMessage(1031, LogLevel.Information, "Pool '{Pool}': its member '{Member}' works again")]
+    public static partial void MemberRecovered(ILogger logger, string pool, string member);
 }

@@ -1,0 +1,17 @@
+namespace LpLlm.Memory.Pooling;
+
+/// <summary>What a <see cref="HybridPool"/> needs to know beside its members; validated by the options it comes from.</summary>
+internal sealed record HybridPoolSettings
+{
+    public required string Name { get; init; }
+
+    public bool FallBackOnExhaustion { get; init; } = true;
+
+    public bool FallBackOnUnavailability { get; init; } = true;
+
+    public TimeSpan RetryInterval { get; init; } = TimeSpan.FromMilliseconds(500);
+
+    public TimeSpan RentTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    public TimeSpan DisposeTimeout { get; init; } = TimeSpan.FromSeconds(10);
+}
