@@ -12,6 +12,7 @@ internal static class PoolKinds
         new(StringComparer.OrdinalIgnoreCase)
         {
             ["Local"] = (services, name, section) => services.AddLocalPinnedPool(name, section),
+            ["Hybrid"] = (services, name, section) => services.AddHybridPinnedPool(name, section),
         };
 
     public static PinnedPoolBuilder Add(IServiceCollection services, string name, IConfiguration configuration)

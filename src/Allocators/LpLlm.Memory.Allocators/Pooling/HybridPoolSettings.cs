@@ -14,4 +14,14 @@ internal sealed record HybridPoolSettings
     public TimeSpan RentTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     public TimeSpan DisposeTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    public static HybridPoolSettings From(string name, HybridPinnedPoolOptions options) => new()
+    {
+        Name = name,
+        FallBackOnExhaustion = options.FallBackOnExhaustion,
+        FallBackOnUnavailability = options.FallBackOnUnavailability,
+        RetryInterval = options.RetryInterval,
+        RentTimeout = options.RentTimeout,
+        DisposeTimeout = options.DisposeTimeout,
+    };
 }
