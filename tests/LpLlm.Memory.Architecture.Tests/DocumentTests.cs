@@ -45,7 +45,11 @@ public partial class DocumentTests
         var documented = OptionRow().Matches(page).Select(match => match.Groups[1].Value);
 
         documented.Should().BeEquivalentTo(
-            new[] { typeof(LocalPinnedPoolOptions), typeof(AttnManagerOptions) }
+            new[]
+                {
+                    typeof(LocalPinnedPoolOptions), typeof(FixedBlockPinnedPoolOptions), typeof(HybridPinnedPoolOptions), typeof(HybridSizeClass),
+                    typeof(AttnManagerOptions),
+                }
                 .SelectMany(options => options.GetProperties())
                 .Select(property => property.Name));
     }

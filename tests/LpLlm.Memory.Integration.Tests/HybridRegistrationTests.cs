@@ -56,6 +56,7 @@ public class HybridRegistrationTests
         await host.StartAsync().DefaultTimeout();
 
         host.Services.GetRequiredService<IPinnedMemoryPool>().GetSnapshot().ReservedBytes.Should().Be(2 * MiB);
+        host.Services.GetRequiredService<IHybridPool>().GetHops().Should().ContainSingle();
     }
 
     [Fact]

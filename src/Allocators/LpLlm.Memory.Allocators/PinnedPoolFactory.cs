@@ -16,6 +16,14 @@ internal static class PinnedPoolFactory
     }
 
     /// <exception cref="ArgumentException">The options are wrong; every error is named.</exception>
+    public static FixedBlockPool CreateFixedBlock(
+        string name, FixedBlockPinnedPoolOptions options, ILogger logger, IHostPinner? pinner = null, TimeProvider? time = null)
+    {
+        Check(name, options);
+        return new FixedBlockPool(FixedBlockSettings.From(name, options), HostMemory.CreateSource(options, pinner, logger), logger, time);
+    }
+
+    /// <exception cref="ArgumentException">The options are wrong; every error is named.</exception>
     /// <exception cref="InvalidOperationException">The chain's pools do not go together.</exception>
     public static HybridPool CreateHybrid(
         string name,

@@ -2,6 +2,7 @@ using LpLlm.Memory;
 using LpLlm.Memory.Configuration;
 using LpLlm.Memory.Pooling;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
@@ -10,8 +11,9 @@ namespace Microsoft.Extensions.DependencyInjection;
 
 /// <summary>Registers hybrid pools: size classes first, then a chain of other registered pools.</summary>
 /// <remarks>
-/// Beside <see cref="IPinnedMemoryPool"/>, a keyed <see cref="IHybridPool"/> under the pool's name shows what each member does. The pools in
-/// a chain may be registered before or after it; an unknown name or a chain that leads back to the pool fails when the host starts.
+/// Beside <see cref="IPinnedMemoryPool"/>, a keyed <see cref="IHybridPool"/> under the pool's name (without a key too for the default one)
+/// shows what each member does. The pools in a chain may be registered before or after it; an unknown name or a chain that leads back to
+/// the pool fails when the host starts.
 /// </remarks>
 public static class HybridPinnedPoolServiceCollectionExtensions
 {
@@ -36,6 +38,11 @@ public static class HybridPinnedPoolServiceCollectionExtensions
         services.AddSingleton(new HybridRegistration(name));
         services.AddKeyedSingleton(name, (provider, _) => Create(provider, name));
         services.AddKeyedSingleton<IHybridPool>(name, (provider, _) => provider.GetRequiredKeyedService<HybridPool>(name));
+        if (name == PinnedPoolRegistration.DefaultName)
+        {
+            services.TryAddSingleton(provider => provider.GetRequiredKeyedService<IHybridPool>(name));
+        }
+
         return builder;
     }
 

@@ -12,6 +12,7 @@ internal static class PoolKinds
         new(StringComparer.OrdinalIgnoreCase)
         {
             ["Local"] = (services, name, section) => services.AddLocalPinnedPool(name, section),
+            ["FixedBlock"] = (services, name, section) => services.AddFixedBlockPinnedPool(name, section),
             ["Hybrid"] = (services, name, section) => services.AddHybridPinnedPool(name, section),
         };
 

@@ -16,9 +16,9 @@ public sealed class HybridOverSizeClassAndChainContract : PinnedPoolContract
         ? Members.Hybrid("hybrid", Members.Local("local", blocks * BlockBytes))
         : Members.Hybrid(
             "hybrid",
-            Members.Local("class", BlockBytes) with { BlockBytes = BlockBytes },
+            Members.FixedBlocks("class", BlockBytes, blocks / 3),
             Members.Local("local", BlockBytes),
-            Members.Local("last", (blocks - 2) * BlockBytes));
+            Members.Local("last", (blocks - (blocks / 3) - 1) * BlockBytes));
 
     protected override string ServingPoolName(IPinnedMemoryPool pool) => "local";
 }
@@ -49,4 +49,14 @@ internal static class Members
         PinnedPoolFactory.CreateLocal(
             name, new LocalPinnedPoolOptions { CapacityBytes = capacityBytes, AllowPageable = true }, NullLogger.Instance),
         IsOwned: true);
+
+    /// <summary>A size class.</summary>
+    public static HybridMember FixedBlocks(string name, long blockBytes, int blocks) => new(
+        PinnedPoolFactory.CreateFixedBlock(
+            name, new FixedBlockPinnedPoolOptions { BlockBytes = blockBytes, Blocks = blocks, AllowPageable = true }, NullLogger.Instance),
+        IsOwned: true)
+    {
+        BlockBytes = blockBytes,
+        AlignmentBytes = 4096,
+    };
 }

@@ -66,8 +66,23 @@ internal sealed class ThreadCaches<TCache>(Func<TCache> create, Action<TCache> d
         return sum;
     }
 
-    /// <summary>Gives the slot to other pools. The caches must stay closed.</summary>
-    public void Release() => ThreadSlots.Release(_slot);
+    /// <summary>Gives the slot to other pools. The caches must be empty and stay closed.</summary>
+    public void Release()
+    {
+        lock (_gate)
+        {
+            // The slots of threads keep the caches until another pool overwrites them; they must not keep the pool too.
+            foreach (var cache in _all)
+            {
+                cache.Set = null;
+                cache.OwnerExited = null;
+            }
+
+            Volatile.Write(ref _all, []);
+        }
+
+        ThreadSlots.Release(_slot);
+    }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private TCache? RegisterUnlessClosed()
