@@ -49,6 +49,8 @@ public partial class DocumentTests
             {
                 typeof(LocalPinnedPoolOptions),
                 typeof(FixedBlockPinnedPoolOptions),
+                typeof(HybridPinnedPoolOptions),
+                typeof(HybridSizeClass),
                 typeof(LimitOptions),
                 typeof(TracingOptions),
                 typeof(LeakDetectionOptions),

@@ -29,6 +29,12 @@ internal static partial class AllocatorsLog
     [LoggerMessage(1022, LogLevel.Error, "Pool '{Pool}': {LengthBytes} B could not be unpinned; they stay reserved, and the pool does not open again")]
     public static partial void BlocksQuarantined(ILogger logger, Exception exception, string pool, long lengthBytes);
 
+    [LoggerMessage(1030, LogLevel.Warning, "Pool '{Pool}': its member '{Member}' is unavailable and is passed by until it works again. {Reason}")]
+    public static partial void MemberUnavailable(ILogger logger, string pool, string member, string reason);
+
+    [LoggerMessage(1031, LogLevel.Information, "Pool '{Pool}': its member '{Member}' works again")]
+    public static partial void MemberRecovered(ILogger logger, string pool, string member);
+
     [LoggerMessage(1040, LogLevel.Warning, "Pool '{Pool}': more than {WatermarkBytes} B are rented, the limit is {LimitBytes} B")]
     public static partial void WatermarkRisen(ILogger logger, string pool, long watermarkBytes, long limitBytes);
 

@@ -13,6 +13,7 @@ internal static class PoolKinds
         {
             ["Local"] = (services, name, section) => services.AddLocalPinnedPool(name, section),
             ["FixedBlock"] = (services, name, section) => services.AddFixedBlockPinnedPool(name, section),
+            ["Hybrid"] = (services, name, section) => services.AddHybridPinnedPool(name, section),
         };
 
     public static PinnedPoolBuilder Add(IServiceCollection services, string name, IConfiguration configuration)

@@ -6,6 +6,7 @@ public class LinearizabilityTests : FixedBlockFixture
 {
     private const int Threads = 3;
     private const int OperationsPerThread = 5;
+    private const int Rounds = 250;
     private long _tick;
 
     [Fact]
@@ -48,31 +49,33 @@ public class LinearizabilityTests : FixedBlockFixture
             rest[i].Dispose();
         }
 
-        var failures = 0;
         using var start = new Barrier(Threads);
-        var histories = new List<HistoryOperation>[Threads];
         var threads = Enumerable.Range(0, Threads).Select(id => Task.Factory.StartNew(
             () =>
             {
                 var random = new Random((1000 * blocks) + id);
-                for (var round = 0; round < 1500; round++)
+                var parts = new List<List<HistoryOperation>>();
+                for (var round = 0; round < Rounds; round++)
                 {
                     start.SignalAndWait(TimeSpan.FromSeconds(30)).Should().BeTrue();
-                    histories[id] = Play(sut, bits, random);
-                    start.SignalAndWait(TimeSpan.FromSeconds(30)).Should().BeTrue();
-                    if (id == 0)
-                    {
-                        var history = histories.SelectMany(part => part).ToList();
-                        failures += history.Count(operation => operation is { IsReturn: false, Blocks: 0 });
-                        LinearizabilityChecker.IsLinearizable(history, (1 << inPlay) - 1).Should().BeTrue(string.Join(Environment.NewLine, history));
-                    }
+                    parts.Add(Play(sut, bits, random));
                 }
+
+                return parts;
             },
             CancellationToken.None,
             TaskCreationOptions.LongRunning,
-            TaskScheduler.Default));
+            TaskScheduler.Default)).ToList();
 
-        await Task.WhenAll(threads).DefaultTimeout();
+        var played = await Task.WhenAll(threads).DefaultTimeout();
+
+        var failures = 0;
+        for (var round = 0; round < Rounds; round++)
+        {
+            var history = played.SelectMany(parts => parts[round]).ToList();
+            failures += history.Count(operation => operation is { IsReturn: false, Blocks: 0 });
+            LinearizabilityChecker.IsLinearizable(history, (1 << inPlay) - 1).Should().BeTrue(string.Join(Environment.NewLine, history));
+        }
 
         failures.Should().BePositive("histories without a failing rent show little");
         Array.ForEach(rest[inPlay..], lease => lease.Dispose());
