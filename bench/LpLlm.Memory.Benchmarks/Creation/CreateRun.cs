@@ -46,10 +46,10 @@ internal static class CreateRun
         {
             table.Add(
                 $"{ByteSize.Format(lengthBytes)}, {Creations[i].Name}",
-                $"{Statistics.Median(creates[i]):0.0}",
-                $"{Statistics.MedianRatio(creates[i], creates[0]):0.00}",
-                $"{Statistics.Median(destroys[i]):0.0}",
-                $"{Statistics.MedianRatio(destroys[i], destroys[0]):0.00}");
+                $"{Medians.Median(creates[i]):0.0}",
+                $"{Medians.MedianRatio(creates[i], creates[0]):0.00}",
+                $"{Medians.Median(destroys[i]):0.0}",
+                $"{Medians.MedianRatio(destroys[i], destroys[0]):0.00}");
         }
     }
 

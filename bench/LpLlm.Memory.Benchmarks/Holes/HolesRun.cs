@@ -51,10 +51,10 @@ internal static class HolesRun
                 var many = TimesOf((2 * i) + 1, work);
                 table.Add(
                     $"{shape.Name}, {contestants[i].Name}, {HoleWork.All[work].Name}",
-                    $"{Statistics.Median(few):0.0}",
-                    $"{Statistics.Median(many):0.0}",
-                    $"{Statistics.MedianRatio(many, few):0.00}",
-                    contestants.Count == 1 ? "-" : $"{Statistics.MedianRatio(many, pool):0.00}");
+                    $"{Medians.Median(few):0.0}",
+                    $"{Medians.Median(many):0.0}",
+                    $"{Medians.MedianRatio(many, few):0.00}",
+                    contestants.Count == 1 ? "-" : $"{Medians.MedianRatio(many, pool):0.00}");
             }
         }
 

@@ -58,12 +58,12 @@ internal static class ThreadsRun
             var two = TimesOf(i, 2);
             table.Add(
                 $"{ByteSize.Format(lengthBytes)}, {contestants[i].Name}",
-                $"{Statistics.Median(one):0.0}",
-                $"{Statistics.MedianRatio(one, TimesOf(0, 1)):0.00}",
-                $"{Statistics.Median(two):0.0}",
-                $"{Statistics.MedianRatio(two, TimesOf(0, 2)):0.00}",
-                $"{2 * Statistics.MedianRatio(one, two):0.00}",
-                $"{Statistics.Median(samples[2 * i].Select(sample => sample.GarbageBytes)):0.0}");
+                $"{Medians.Median(one):0.0}",
+                $"{Medians.MedianRatio(one, TimesOf(0, 1)):0.00}",
+                $"{Medians.Median(two):0.0}",
+                $"{Medians.MedianRatio(two, TimesOf(0, 2)):0.00}",
+                $"{2 * Medians.MedianRatio(one, two):0.00}",
+                $"{Medians.Median(samples[2 * i].Select(sample => sample.GarbageBytes)):0.0}");
         }
 
         double[] TimesOf(int contestant, int threads) =>

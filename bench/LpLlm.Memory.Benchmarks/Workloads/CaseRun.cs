@@ -26,7 +26,7 @@ internal static class CaseRun
                 yield return new CaseRow(
                     string.Join(", ", new[] { workloadCase.Name, phases[phase].Name, contestants[i].Name }.Where(part => part is not (null or ""))),
                     PhaseFigures.MedianOf([.. rounds[i].Select(round => round[phase])]),
-                    Statistics.MedianRatio(TimesOf(i), pool),
+                    Medians.MedianRatio(TimesOf(i), pool),
                     Failures(i));
             }
 

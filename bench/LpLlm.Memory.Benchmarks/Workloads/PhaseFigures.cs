@@ -33,6 +33,6 @@ internal sealed record PhaseFigures(
                 : null,
             rounds.Max(round => round.Failures));
 
-        double Median(Func<PhaseFigures, double> figure) => Statistics.Median(rounds.Select(figure));
+        double Median(Func<PhaseFigures, double> figure) => Medians.Median(rounds.Select(figure));
     }
 }

@@ -1,5 +1,6 @@
 using LpLlm.Memory.Pooling;
 using LpLlm.Memory.Tests.Pooling;
+using LpLlm.Memory.Wrappers;
 
 namespace LpLlm.Memory.Tests.Hybrid;
 
@@ -109,7 +110,7 @@ public class HybridDisposalTests : HybridFixture
         other.Dispose();
     }
 
-    private sealed class Opening(IPinnedMemoryPool inner) : Wrappers.DelegatingPool(inner)
+    private sealed class Opening(IPinnedMemoryPool inner) : DelegatingPool(inner)
     {
         public int Opened { get; private set; }
 

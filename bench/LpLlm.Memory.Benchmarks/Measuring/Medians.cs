@@ -1,6 +1,6 @@
 namespace LpLlm.Memory.Benchmarks.Measuring;
 
-internal static class Statistics
+internal static class Medians
 {
     public static double Median(IEnumerable<double> values)
     {
