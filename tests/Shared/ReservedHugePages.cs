@@ -3,27 +3,29 @@ using System.Globalization;
 namespace LpLlm.Memory.Tests;
 
 /// <summary>
-/// Reserves 2 MiB pages while a class of tests runs, and puts back what was. Test projects run side by side, so one at a time may: a
+/// Reserves huge pages, of 2 MiB unless derived for others, while a class of tests runs, and puts back what was. Test projects run side by side, so one at a time may: a
 /// lock file decides. Compiled into each project that needs it.
 /// </summary>
-public sealed class ReservedHugePages : IDisposable
+public class ReservedHugePages : IDisposable
 {
-    public const long PageBytes = 2L << 20;
+    private const long LongestTurnMilliseconds = 120_000;
 
-    /// <summary>Many times what a test takes: pools of other test projects take reserved pages too, when there are some.</summary>
-    private const long Count = 192;
-
-    private const long LongestTurn = 120_000;
-    private const string Folder = "/sys/kernel/mm/hugepages/hugepages-2048kB";
-    private static readonly string NumberFile = Path.Combine(Folder, "nr_hugepages");
-
+    private readonly string _folder;
     private readonly FileStream? _turn;
     private readonly long _before;
     private readonly string? _missing;
 
+    /// <summary>Many times what a test takes: pools of other test projects take reserved pages too, when there are some.</summary>
     public ReservedHugePages()
+        : this(2L << 20, 192)
     {
-        if (!File.Exists(NumberFile) || !Environment.IsPrivilegedProcess)
+    }
+
+    protected ReservedHugePages(long pageBytes, long count)
+    {
+        PageBytes = pageBytes;
+        _folder = $"/sys/kernel/mm/hugepages/hugepages-{pageBytes / 1024}kB";
+        if (!File.Exists(Path.Combine(_folder, "nr_hugepages")) || !Environment.IsPrivilegedProcess)
         {
             _missing = "only root can reserve huge pages, on Linux with hugetlb.";
             return;
@@ -32,14 +34,16 @@ public sealed class ReservedHugePages : IDisposable
         _turn = WaitForTurn();
         // Pages that were put back while a test still held them are surplus, and vanish with their last user.
         _before = Read("nr_hugepages") - Read("surplus_hugepages");
-        Write(Read("nr_hugepages") + Count);
-        if (FreePages < Count)
+        Write(Read("nr_hugepages") + count);
+        if (FreePages < count)
         {
-            _missing = $"the kernel found only {FreePages} of {Count} huge pages.";
+            _missing = $"the kernel found only {FreePages} of {count} huge pages.";
         }
     }
 
-    public static long FreePages => Read("free_hugepages") - Read("resv_hugepages");
+    public long PageBytes { get; }
+
+    public long FreePages => Read("free_hugepages") - Read("resv_hugepages");
 
     public void SkipIfMissing() => Skip.If(_missing is not null, $"Huge pages could not be reserved: {_missing}");
 
@@ -50,12 +54,14 @@ public sealed class ReservedHugePages : IDisposable
             Write(_before);
             _turn.Dispose();
         }
+
+        GC.SuppressFinalize(this);
     }
 
     private static FileStream WaitForTurn()
     {
         var file = Path.Combine(Path.GetTempPath(), "lpllm-memory-huge-pages.lock");
-        var deadline = Environment.TickCount64 + LongestTurn;
+        var deadline = Environment.TickCount64 + LongestTurnMilliseconds;
         while (true)
         {
             try
@@ -69,8 +75,8 @@ public sealed class ReservedHugePages : IDisposable
         }
     }
 
-    private static long Read(string name) => long.Parse(
-        File.ReadAllText(Path.Combine(Folder, name)), NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture);
+    private long Read(string name) => long.Parse(
+        File.ReadAllText(Path.Combine(_folder, name)), NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture);
 
-    private static void Write(long count) => File.WriteAllText(NumberFile, count.ToString(CultureInfo.InvariantCulture));
+    private void Write(long count) => File.WriteAllText(Path.Combine(_folder, "nr_hugepages"), count.ToString(CultureInfo.InvariantCulture));
 }

@@ -11,7 +11,13 @@ public sealed class HugePageMemorySourceTests : IClassFixture<ReservedHugePages>
     private readonly Folders _noMemory = new Folders().Write("meminfo", "MemAvailable: 0 kB\n");
     private readonly CollectingLogger _logger = new();
 
-    public HugePageMemorySourceTests(ReservedHugePages pages) => pages.SkipIfMissing();
+    private readonly ReservedHugePages _pages;
+
+    public HugePageMemorySourceTests(ReservedHugePages pages)
+    {
+        pages.SkipIfMissing();
+        _pages = pages;
+    }
 
     public void Dispose() => _noMemory.Dispose();
 
@@ -95,7 +101,7 @@ public sealed class HugePageMemorySourceTests : IClassFixture<ReservedHugePages>
         // Counters that promise more than there is are what a race with another process looks like.
         using var sys = new Folders().WriteHugePages(total: 1 << 20, free: 1 << 20);
         var sut = new HostMemorySource(new HostMemorySettings { HugePages = mode }, new FakePinner(), _logger, sysPath: sys.Root);
-        var tooMany = (ReservedHugePages.FreePages + 1) * ReservedHugePages.PageBytes;
+        var tooMany = (_pages.FreePages + 1) * _pages.PageBytes;
 
         var act = async () => (await sut.ReserveAsync(tooMany).DefaultTimeout()).Dispose();
 
