@@ -82,18 +82,6 @@ public sealed class HostMemorySourceTests : IDisposable
     }
 
     [Fact]
-    public async Task Reserve_CancelledBetweenPieces_KeepsNothing()
-    {
-        using var cancellation = new CancellationTokenSource();
-        var stopAfterOne = new Callback(_ => cancellation.Cancel());
-
-        var act = async () => await CreateSut().ReserveAsync(3 * GiB, stopAfterOne, cancellation.Token).DefaultTimeout();
-
-        await act.Should().ThrowAsync<OperationCanceledException>();
-        _pinner.Pinned.Should().BeEmpty();
-    }
-
-    [Fact]
     public async Task Reserve_MoreThanTheMachineHas_IsRefusedBeforeAnythingIsPopulated()
     {
         var act = async () => await CreateSut().ReserveAsync(1L << 45).DefaultTimeout();
@@ -193,10 +181,5 @@ public sealed class HostMemorySourceTests : IDisposable
     private sealed class Reports(List<long> reports) : IProgress<long>
     {
         public void Report(long value) => reports.Add(value);
-    }
-
-    private sealed class Callback(Action<long> call) : IProgress<long>
-    {
-        public void Report(long value) => call(value);
     }
 }
