@@ -23,8 +23,8 @@ public class LocalPinnedPoolOptionsTests
 
         act.Should().Throw<ArgumentException>().Which.Message.Should()
             .Contain("Pool 'p'").And.Contain("CapacityBytes is 5000").And.Contain("SlabBytes is 0").And.Contain("InitialBytes is -4096")
-            
-            .And.Contain("HugePages is 7").And.Contain("HugePageBytes is 4096").And.Contain("NumaNode is -1").And.Contain("RentTimeout is 00:00:00").And.Contain("DisposeTimeout is 25.00:00:00");
+            .And.Contain("HugePages is 7").And.Contain("HugePageBytes is 4096").And.Contain("NumaNode is -1")
+            .And.Contain("RentTimeout is 00:00:00").And.Contain("DisposeTimeout is 25.00:00:00");
     }
 
     [Fact]

@@ -45,7 +45,9 @@ public abstract class HostMemoryOptions : PinnedPoolOptions
 
         if (HugePageBytes is not (HugePageReserve.SmallestBytes or HugePageReserve.LargestBytes))
         {
-            errors.Add($"{nameof(HugePageBytes)} is {HugePageBytes}; it must be {HugePageReserve.SmallestBytes} (2 MiB) or {HugePageReserve.LargestBytes} (1 GiB).");
+            errors.Add(
+                $"{nameof(HugePageBytes)} is {HugePageBytes}; it must be {HugePageReserve.SmallestBytes} (2 MiB) or "
+                + $"{HugePageReserve.LargestBytes} (1 GiB).");
         }
 
         if (NumaNode is < 0 or > NumaPolicy.MaxNode)

@@ -97,6 +97,21 @@ public class SharedMemorySourceTests
     }
 
     [Fact]
+    public async Task Dispose_UnpinRefused_KeepsTheMappingButNoDescriptor()
+    {
+        var before = CountMemoryFiles();
+        var pinner = new FakePinner();
+        pinner.FailingUnpins.Add(1);
+        var region = await TestSource.Create(new HostMemorySettings { Shared = true, HugePages = HugePageMode.Never }, pinner)
+            .ReserveAsync(4 * MiB).DefaultTimeout();
+
+        region.Invoking(r => r.Dispose()).Should().Throw<MemorySourceException>();
+
+        MappedRange.Find(region.Address)!.Header.Should().Contain("memfd:lpllm-memory");
+        CountMemoryFiles().Should().Be(before);
+    }
+
+    [Fact]
     public async Task Reserve_PinRefused_LeavesNoFileBehind()
     {
         var before = CountMemoryFiles();

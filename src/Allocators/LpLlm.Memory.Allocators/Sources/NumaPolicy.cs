@@ -57,8 +57,8 @@ internal sealed class NumaPolicy(int node, string procPath = "/proc", string sys
         var remedy = error switch
         {
             Errno.EInval when !IsUsable(nodes) =>
-                $"NUMA node {node} is not there for this process: the nodes with memory are {Format(nodes)}, and it may use {Format(Allowed() ?? nodes)}. "
-                + "Set NumaNode to one of them, or leave it out.",
+                $"NUMA node {node} is not there for this process: the nodes with memory are {Format(nodes)}, "
+                + $"and it may use {Format(Allowed() ?? nodes)}. Set NumaNode to one of them, or leave it out.",
             Errno.ENoSys => "This kernel was built without NUMA: leave NumaNode out.",
             Errno.EPerm => "A container's seccomp profile forbids mbind: grant CAP_SYS_NICE, or leave NumaNode out.",
             _ => "Leave NumaNode out to let the kernel choose.",

@@ -67,6 +67,7 @@ internal sealed class PinnedMapping(HostMapping mapping, IHostPinner pinner, Hos
             }
         }
 
+        mapping.File?.Dispose(); // the mapping alone keeps the pages; a descriptor would wait for the finalizer
         throw Quarantine(failures);
     }
 
