@@ -49,6 +49,8 @@ public sealed class OrdinaryUserTests : IDisposable
 
     private Task<ProgramRun> RunAsOrdinaryUserAsync(Dictionary<string, string> environment, params string[] arguments)
     {
+        // Other test projects may have huge pages reserved meanwhile, and those need no limit.
+        environment["LpLlm__Memory__Local__HugePages"] = "Never";
         environment["HOME"] = environment["DOTNET_CLI_HOME"] = _folder;
         return ProgramRun.StartAsync(
             [

@@ -11,6 +11,9 @@ public class LocalPinnedPoolOptionsTests
         {
             CapacityBytes = 5000,
             SlabBytes = 0,
+            HugePages = (HugePageMode)7,
+            HugePageBytes = 4096,
+            NumaNode = -1,
             InitialBytes = -4096,
             RentTimeout = TimeSpan.Zero,
             DisposeTimeout = TimeSpan.FromDays(25),
@@ -20,6 +23,7 @@ public class LocalPinnedPoolOptionsTests
 
         act.Should().Throw<ArgumentException>().Which.Message.Should()
             .Contain("Pool 'p'").And.Contain("CapacityBytes is 5000").And.Contain("SlabBytes is 0").And.Contain("InitialBytes is -4096")
+            .And.Contain("HugePages is 7").And.Contain("HugePageBytes is 4096").And.Contain("NumaNode is -1")
             .And.Contain("RentTimeout is 00:00:00").And.Contain("DisposeTimeout is 25.00:00:00");
     }
 
@@ -40,7 +44,10 @@ public class LocalPinnedPoolOptionsTests
 
         options.SlabBytes.Should().Be(1L << 30);
         options.AllowPageable.Should().BeFalse();
-        options.TransparentHugePages.Should().BeTrue();
+        options.HugePages.Should().Be(HugePageMode.Auto);
+        options.HugePageBytes.Should().Be(2 << 20);
+        options.Shared.Should().BeFalse();
+        options.NumaNode.Should().BeNull();
         options.InitialBytes.Should().BeNull();
     }
 }

@@ -16,14 +16,20 @@ public class ConfigurationTests
             ("Local:SlabBytes", "4194304"),
             ("Local:InitialBytes", "8MB"),
             ("Local:AllowPageable", "true"),
-            ("Local:TransparentHugePages", "false"),
+            ("Local:HugePages", "never"),
+            ("Local:HugePageBytes", "1GiB"),
+            ("Local:Shared", "true"),
+            ("Local:NumaNode", "0"),
             ("Local:RentTimeout", "00:00:07"),
             ("Local:DisposeTimeout", "00:00:01"))));
         await host.StartAsync().DefaultTimeout();
 
         var options = host.Services.GetRequiredService<IOptionsMonitor<LocalPinnedPoolOptions>>().Get("default");
         options.RentTimeout.Should().Be(TimeSpan.FromSeconds(7));
-        options.TransparentHugePages.Should().BeFalse();
+        options.HugePages.Should().Be(HugePageMode.Never);
+        options.HugePageBytes.Should().Be(1 << 30);
+        options.Shared.Should().BeTrue();
+        options.NumaNode.Should().Be(0);
         options.AllowPageable.Should().BeTrue();
         var snapshot = host.Services.GetRequiredService<IPinnedMemoryPool>().GetSnapshot();
         snapshot.CapacityBytes.Should().Be(16 * MiB);

@@ -1,17 +1,21 @@
 namespace LpLlm.Memory.TestKit;
 
-/// <summary>A pinner that keeps books instead of locking pages; the k-th pin can be told to fail.</summary>
+/// <summary>A pinner that keeps books instead of locking pages; the k-th pin or unpin can be told to fail.</summary>
 public sealed class FakePinner : IHostPinner
 {
     private readonly Dictionary<nint, long> _pinned = [];
     private int _pins;
+    private int _unpins;
 
     public string Name => "fake";
 
-    public PoolCapabilities Capabilities => PoolCapabilities.PageLocked;
+    public PoolCapabilities Capabilities { get; init; } = PoolCapabilities.PageLocked;
 
     /// <summary>Ordinals (from 1) of the pins that fail.</summary>
     public HashSet<int> FailingPins { get; } = [];
+
+    /// <summary>Ordinals (from 1) of the unpins that fail; what they were to unpin stays pinned.</summary>
+    public HashSet<int> FailingUnpins { get; } = [];
 
     public IReadOnlyDictionary<nint, long> Pinned => _pinned;
 
@@ -35,10 +39,17 @@ public sealed class FakePinner : IHostPinner
     {
         lock (_pinned)
         {
-            if (!_pinned.Remove(address, out var pinned) || pinned != lengthBytes)
+            if (!_pinned.TryGetValue(address, out var pinned) || pinned != lengthBytes)
             {
                 throw new InvalidOperationException($"{lengthBytes} B at {address} were not pinned.");
             }
+
+            if (FailingUnpins.Contains(++_unpins))
+            {
+                throw new MemorySourceException("fakeunlock", 22, "EINVAL", lengthBytes, null, "This unpin was told to fail.");
+            }
+
+            _pinned.Remove(address);
         }
     }
 }

@@ -3,14 +3,14 @@ using Xunit;
 
 namespace LpLlm.Memory.TestKit;
 
-/// <summary>What every <see cref="IMemorySource"/> must do. Inherit it and say how to create one.</summary>
+/// <summary>What every <see cref="IMemorySource"/> must do. Inherit it and say how to create one; skip there what this machine lacks.</summary>
 public abstract class MemorySourceContract
 {
     protected const long MiB = 1 << 20;
 
     protected abstract IMemorySource Create();
 
-    [Fact]
+    [SkippableFact]
     public async Task Reserve_GivesAnAlignedRegionOfAtLeastTheLength()
     {
         using var region = await Create().ReserveAsync(3 * MiB).DefaultTimeout();
@@ -20,7 +20,7 @@ public abstract class MemorySourceContract
         region.Capabilities.Should().Be(Create().Capabilities);
     }
 
-    [Fact]
+    [SkippableFact]
     public async Task Reserve_OneByte_Works()
     {
         using var region = await Create().ReserveAsync(1).DefaultTimeout();
@@ -28,7 +28,7 @@ public abstract class MemorySourceContract
         region.LengthBytes.Should().BeGreaterThanOrEqualTo(1);
     }
 
-    [Theory]
+    [SkippableTheory]
     [InlineData(0)]
     [InlineData(-1)]
     public async Task Reserve_LengthBelowOne_Throws(long lengthBytes)
@@ -38,7 +38,7 @@ public abstract class MemorySourceContract
         await act.Should().ThrowAsync<ArgumentOutOfRangeException>();
     }
 
-    [Fact]
+    [SkippableFact]
     public async Task Reserve_TwoRegions_DoNotOverlap()
     {
         var source = Create();
@@ -50,7 +50,7 @@ public abstract class MemorySourceContract
         distance.Should().BeGreaterThanOrEqualTo((nint)(4 * MiB));
     }
 
-    [Fact]
+    [SkippableFact]
     public async Task Reserve_CancelledToken_Throws()
     {
         var act = async () => await Create().ReserveAsync(MiB, null, new CancellationToken(true)).DefaultTimeout();
@@ -58,7 +58,7 @@ public abstract class MemorySourceContract
         await act.Should().ThrowAsync<OperationCanceledException>();
     }
 
-    [Fact]
+    [SkippableFact]
     public async Task Reserve_ReportsProgressUpToTheWholeLength()
     {
         var reports = new List<long>();
@@ -68,7 +68,7 @@ public abstract class MemorySourceContract
         reports[^1].Should().BeGreaterThanOrEqualTo(4 * MiB);
     }
 
-    [Fact]
+    [SkippableFact]
     public async Task Dispose_Twice_IsANoOp()
     {
         var region = await Create().ReserveAsync(MiB).DefaultTimeout();

@@ -10,6 +10,8 @@ public sealed class SimulatedMemorySource : IMemorySource
     private static long s_next = 1L << 45;
     private long _reserved;
     private int _reserves;
+    private int _releases;
+    private long _quarantined;
 
     public string Name => "simulated";
 
@@ -18,6 +20,9 @@ public sealed class SimulatedMemorySource : IMemorySource
     /// <summary>Ordinals (from 1) of the reservations that fail.</summary>
     public HashSet<int> FailingReserves { get; } = [];
 
+    /// <summary>Ordinals (from 1) of the releases that fail, as if the region could not be unpinned: its bytes stay reserved.</summary>
+    public HashSet<int> FailingReleases { get; } = [];
+
     /// <summary>When set, each reservation waits for it, so that a test can look at a pool that is growing.</summary>
     public Task? Gate { get; set; }
 
@@ -25,6 +30,9 @@ public sealed class SimulatedMemorySource : IMemorySource
     public Task? ReleaseGate { get; set; }
 
     public long ReservedBytes => Interlocked.Read(ref _reserved);
+
+    /// <summary>Bytes of the releases that failed; part of <see cref="ReservedBytes"/>.</summary>
+    public long QuarantinedBytes => Interlocked.Read(ref _quarantined);
 
     public long PeakReservedBytes { get; private set; }
 
@@ -57,6 +65,15 @@ public sealed class SimulatedMemorySource : IMemorySource
         protected override void Release()
         {
             source.ReleaseGate?.Wait(TimeSpan.FromSeconds(30));
+            if (source.FailingReleases.Contains(Interlocked.Increment(ref source._releases)))
+            {
+                Interlocked.Add(ref source._quarantined, LengthBytes);
+                throw new MemorySourceException("simulate", 22, "EINVAL", LengthBytes, null, "This release was told to fail.")
+                {
+                    QuarantinedBytes = LengthBytes,
+                };
+            }
+
             Interlocked.Add(ref source._reserved, -LengthBytes);
         }
     }

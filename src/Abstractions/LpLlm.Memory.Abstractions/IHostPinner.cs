@@ -7,7 +7,9 @@ public interface IHostPinner
     /// <summary>Short name for logs and errors, for example <c>mlock</c>.</summary>
     string Name { get; }
 
-    /// <summary>What a pinned range gains.</summary>
+    /// <summary>
+    /// What a pinned range gains. A source whose pages have all of it by themselves does not ask: huge pages are page-locked without mlock.
+    /// </summary>
     PoolCapabilities Capabilities { get; }
 
     /// <summary>Page-locks a populated range.</summary>

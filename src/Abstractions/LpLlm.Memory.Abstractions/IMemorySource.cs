@@ -25,7 +25,9 @@ public interface IMemorySource
     /// <param name="progress">Gets the bytes made ready so far, at least once per GiB; may be called from any thread.</param>
     /// <param name="cancellationToken">Stops between pieces; what was taken is given back.</param>
     /// <returns>The region, aligned to 2 MiB, owned by the caller.</returns>
-    /// <exception cref="MemorySourceException">The memory cannot be had. Nothing is kept.</exception>
+    /// <exception cref="MemorySourceException">
+    /// The memory cannot be had. Nothing is kept but <see cref="MemorySourceException.QuarantinedBytes"/>, which could not be given back.
+    /// </exception>
     /// <exception cref="PlatformNotSupportedException">The source does not work on this operating system.</exception>
     /// <exception cref="OperationCanceledException">The token fired. Nothing is kept.</exception>
     ValueTask<MemoryRegion> ReserveAsync(long lengthBytes, IProgress<long>? progress = null, CancellationToken cancellationToken = default);

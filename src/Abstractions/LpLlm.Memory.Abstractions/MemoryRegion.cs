@@ -28,15 +28,19 @@ public abstract class MemoryRegion : IDisposable
     public PoolCapabilities Capabilities { get; }
 
     /// <summary>Gives the range back. Nothing may touch it afterwards.</summary>
+    /// <exception cref="MemorySourceException">
+    /// The range could not be unpinned. It stays mapped, because a device may still use it; whoever counted it goes on counting it.
+    /// </exception>
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _disposed, 1) == 0)
         {
-            Release();
             GC.SuppressFinalize(this);
+            Release();
         }
     }
 
     /// <summary>Gives the range back to the source; called once.</summary>
+    /// <exception cref="MemorySourceException">As for <see cref="Dispose"/>.</exception>
     protected abstract void Release();
 }

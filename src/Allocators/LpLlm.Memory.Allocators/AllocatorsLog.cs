@@ -1,3 +1,4 @@
+using LpLlm.Memory.Sources;
 using Microsoft.Extensions.Logging;
 
 namespace LpLlm.Memory;
@@ -13,6 +14,9 @@ internal static partial class AllocatorsLog
 
     [LoggerMessage(1002, LogLevel.Error, "Pool '{Pool}': a fence failed, so {LengthBytes} B stay pending and are never reused: a device may still write to them")]
     public static partial void FenceFailed(ILogger logger, Exception exception, string pool, long lengthBytes);
+
+    [LoggerMessage(1010, LogLevel.Information, "A region of {LengthBytes} B of {Source} memory is on {Pages} (HugePages is {HugePages})")]
+    public static partial void RegionMapped(ILogger logger, string source, long lengthBytes, PageChoice pages, HugePageMode hugePages);
 
     [LoggerMessage(1003, LogLevel.Warning, "Pool '{Pool}' had no room for {LengthBytes} B and could not grow")]
     public static partial void GrowthRefused(ILogger logger, Exception exception, string pool, long lengthBytes);

@@ -14,7 +14,7 @@ public sealed class FirstFitPinnedPoolContract : AnySizePoolContract
 {
     protected override IPinnedMemoryPool Create(int blocks) => new PinnedPool(
         new PinnedPoolSettings { Name = "first-fit", CapacityBytes = blocks * BlockBytes, SlabBytes = blocks * BlockBytes },
-        new AnonymousMemorySource(new FakePinner(), true, false, NullLogger.Instance),
+        new HostMemorySource(new HostMemorySettings(), new FakePinner(), NullLogger.Instance),
         NullLogger.Instance,
         createAllocator: bytes => new FirstFitAllocator(bytes));
 }

@@ -62,6 +62,18 @@ public sealed class MemoryBudgetTests : IDisposable
     }
 
     [Fact]
+    public void NumaNode_ItsFreeMemoryAndCleanCacheBind()
+    {
+        Write("sys/devices/system/node/node1/meminfo", $"Node 1 MemTotal: 9 kB\nNode 1 MemFree: {GiB / 1024} kB\nNode 1 Inactive(file): {GiB / 1024} kB\n");
+
+        var (bytes, name) = new MemoryBudget(
+            Path.Combine(_root, "proc"), Path.Combine(_root, "cgroup"), Path.Combine(_root, "sys"), numaNode: 1).GetAvailable();
+
+        bytes.Should().Be(2 * GiB);
+        name.Should().Be("MemFree of NUMA node 1");
+    }
+
+    [Fact]
     public void EnsureAvailable_KeepsHeadroomAndNamesTheLimit()
     {
         Write("cgroup/memory.max", $"{GiB}\n");

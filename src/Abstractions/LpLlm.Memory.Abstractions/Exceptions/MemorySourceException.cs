@@ -1,6 +1,6 @@
 namespace LpLlm.Memory;
 
-/// <summary>The system refused memory or refused to page-lock it.</summary>
+/// <summary>The system refused memory, refused to page-lock it, or refused to take it back.</summary>
 public sealed class MemorySourceException : PinnedMemoryException
 {
     /// <summary>Creates the exception.</summary>
@@ -49,4 +49,10 @@ public sealed class MemorySourceException : PinnedMemoryException
 
     /// <summary>What the operator can do.</summary>
     public string Remedy { get; }
+
+    /// <summary>
+    /// Bytes that stay mapped and counted until the process ends, because they could not be unpinned and a device may still use them;
+    /// 0 (default) when everything was given back.
+    /// </summary>
+    public long QuarantinedBytes { get; init; }
 }

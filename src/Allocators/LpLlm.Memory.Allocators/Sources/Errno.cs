@@ -7,6 +7,7 @@ internal static class Errno
     public const int EAgain = 11;
     public const int ENoMem = 12;
     public const int EInval = 22;
+    public const int ENoSys = 38;
 
     /// <summary>A failed call with no limit to name.</summary>
     public static MemorySourceException Failure(string operation, int code, long lengthBytes, string remedy) =>
@@ -22,7 +23,10 @@ internal static class Errno
         ENoMem => "ENOMEM",
         13 => "EACCES",
         14 => "EFAULT",
+        19 => "ENODEV",
         EInval => "EINVAL",
+        24 => "EMFILE",
+        ENoSys => "ENOSYS",
         133 => "EHWPOISON",
         _ => $"errno {code}",
     };

@@ -6,5 +6,5 @@ namespace LpLlm.Memory.Sources;
 internal static class HostMemory
 {
     public static IMemorySource CreateSource(HostMemoryOptions options, IHostPinner? pinner, ILogger logger) =>
-        new AnonymousMemorySource(pinner ?? new MlockHostPinner(), options.TransparentHugePages, options.AllowPageable, logger);
+        new HostMemorySource(HostMemorySettings.From(options), pinner ?? new MlockHostPinner(), logger);
 }

@@ -1,24 +1,41 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace LpLlm.Memory.Sources;
 
 /// <summary>The system calls of local memory. Constants are those of Linux on x86-64 and arm64; bound on first use, never at load.</summary>
 internal static partial class Libc
 {
+    public const int ProtNone = 0;
     public const int ProtReadWrite = 1 | 2;
+    public const int MapShared = 0x1;
     public const int MapPrivate = 0x2;
+    public const int MapFixed = 0x10;
     public const int MapAnonymous = 0x20;
     public const int MapNoReserve = 0x4000;
+    public const int MapHugePages = 0x40000;
     public const int AdviseDontFork = 10;
     public const int AdviseHugePage = 14;
     public const int AdviseNoHugePage = 15;
     public const int AdviseDontDump = 16;
     public const int AdvisePopulateWrite = 23;
     public const int LimitMemlock = 8;
+    public const uint MemfdCloseOnExec = 1;
+    public const uint MemfdAllowSealing = 2;
+    public const uint MemfdHugePages = 4;
+    public const uint MemfdNoExecSeal = 8;
+    public const int AddSeals = 1033;
+    public const int SealSeal = 1;
+    public const int SealShrink = 2;
+    public const int SealGrow = 4;
     public const nint MapFailed = -1;
 
     [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
     public static partial nint Map(nint address, nint length, int protection, int flags, int descriptor, long offset);
+
+    [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
+    public static partial nint Map(nint address, nint length, int protection, int flags, SafeFileHandle file, long offset);
 
     [LibraryImport("libc", EntryPoint = "munmap", SetLastError = true)]
     public static partial int Unmap(nint address, nint length);
@@ -34,6 +51,30 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "getrlimit", SetLastError = true)]
     public static partial int GetLimit(int resource, out ResourceLimit limit);
+
+    [LibraryImport("libc", EntryPoint = "memfd_create", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int CreateMemoryFile(string name, uint flags);
+
+    [LibraryImport("libc", EntryPoint = "ftruncate", SetLastError = true)]
+    public static partial int Truncate(SafeFileHandle file, long lengthBytes);
+
+    [LibraryImport("libc", EntryPoint = "fchmod", SetLastError = true)]
+    public static partial int ChangeMode(SafeFileHandle file, uint mode);
+
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    public static partial int Control(SafeFileHandle file, int command, int argument);
+
+    /// <summary>The C library has no functions for the calls of memory policy.</summary>
+    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
+    public static unsafe partial nint BindMemory(
+        nint number, nint address, nint length, nint mode, ulong* nodeMask, nint nodeMaskBits, nint flags);
+
+    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
+    public static unsafe partial nint GetMemoryPolicy(
+        nint number, int* mode, ulong* nodeMask, nint nodeMaskBits, nint address, nint flags);
+
+    /// <summary>How mmap and memfd_create alike name a size of huge pages: its logarithm, from bit 26 on.</summary>
+    public static int HugePageSizeFlag(long pageBytes) => BitOperations.Log2((ulong)pageBytes) << 26;
 
     [StructLayout(LayoutKind.Sequential)]
     public struct ResourceLimit

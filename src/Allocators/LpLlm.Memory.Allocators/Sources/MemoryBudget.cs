@@ -8,7 +8,10 @@ namespace LpLlm.Memory.Sources;
 /// </summary>
 /// <param name="procPath">Where procfs is mounted.</param>
 /// <param name="cgroupPath">Where cgroupfs is mounted.</param>
-internal sealed class MemoryBudget(string procPath = "/proc", string cgroupPath = "/sys/fs/cgroup")
+/// <param name="sysPath">Where sysfs is mounted.</param>
+/// <param name="numaNode">The only node that memory is to come from: full, it kills just like a full machine.</param>
+internal sealed class MemoryBudget(
+    string procPath = "/proc", string cgroupPath = "/sys/fs/cgroup", string sysPath = "/sys", int? numaNode = null)
 {
     /// <summary>Left to the process and its neighbours: what a .NET host needs to report a refusal.</summary>
     public const long HeadroomBytes = 64L << 20;
@@ -29,6 +32,11 @@ internal sealed class MemoryBudget(string procPath = "/proc", string cgroupPath 
     public (long Bytes, string LimitName) GetAvailable()
     {
         var best = (Bytes: ReadMemAvailable() ?? long.MaxValue, Name: "MemAvailable of the machine");
+        if (ReadNodeAvailable() is { } onNode && onNode < best.Bytes)
+        {
+            best = (onNode, $"MemFree of NUMA node {numaNode}");
+        }
+
         foreach (var group in GroupFolders())
         {
             var limit = ReadNumber(Path.Combine(group.Folder, group.Limit));
@@ -80,6 +88,15 @@ internal sealed class MemoryBudget(string procPath = "/proc", string cgroupPath 
         }
     }
 
+    private long? ReadNodeAvailable()
+    {
+        var file = Path.Combine(sysPath, $"devices/system/node/node{numaNode}", "meminfo");
+        // Free, and clean page cache, which is dropped before anything is killed.
+        return numaNode is not null
+            ? (ReadField(file, $"Node {numaNode} MemFree:") + (ReadField(file, $"Node {numaNode} Inactive(file):") ?? 0)) * 1024
+            : null;
+    }
+
     private long? ReadMemAvailable() => ReadField(Path.Combine(procPath, "meminfo"), "MemAvailable:") * 1024;
 
     private static long? ReadNumber(string path) =>
@@ -91,9 +108,10 @@ internal sealed class MemoryBudget(string procPath = "/proc", string cgroupPath 
     {
         foreach (var line in ReadLines(path))
         {
-            var parts = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            if (parts.Length >= 2 && parts[0] == name
-                && long.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var value))
+            // "MemAvailable: 8388608 kB", "inactive_file 4096", "Node 0 MemFree: 8388608 kB"
+            if (line.StartsWith(name, StringComparison.Ordinal) && line[name.Length..] is [' ', ..] rest
+                && rest.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [var text, ..]
+                && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value))
             {
                 return value;
             }

@@ -4,13 +4,17 @@ using Microsoft.Extensions.Logging;
 namespace LpLlm.Memory.Tests.Sources;
 
 [Collection(WholeProcess.Name)]
-public class AnonymousMemorySourceTests
+public sealed class HostMemorySourceTests : IDisposable
 {
     private const long MiB = 1 << 20;
     private const long GiB = 1 << 30;
 
+    // No reserved pages, whatever this machine has: they count neither as resident nor as locked.
+    private readonly Folders _sys = new Folders().Write("kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
     private readonly FakePinner _pinner = new();
     private readonly CollectingLogger _logger = new();
+
+    public void Dispose() => _sys.Dispose();
 
     [Fact]
     public async Task Reserve_MakesEveryPageResident()
@@ -78,18 +82,6 @@ public class AnonymousMemorySourceTests
     }
 
     [Fact]
-    public async Task Reserve_CancelledBetweenPieces_KeepsNothing()
-    {
-        using var cancellation = new CancellationTokenSource();
-        var stopAfterOne = new Callback(_ => cancellation.Cancel());
-
-        var act = async () => await CreateSut().ReserveAsync(3 * GiB, stopAfterOne, cancellation.Token).DefaultTimeout();
-
-        await act.Should().ThrowAsync<OperationCanceledException>();
-        _pinner.Pinned.Should().BeEmpty();
-    }
-
-    [Fact]
     public async Task Reserve_MoreThanTheMachineHas_IsRefusedBeforeAnythingIsPopulated()
     {
         var act = async () => await CreateSut().ReserveAsync(1L << 45).DefaultTimeout();
@@ -103,15 +95,15 @@ public class AnonymousMemorySourceTests
     [Fact]
     public void Map_MoreAddressesThanThereAre_NamesTheCall()
     {
-        var act = () => AlignedMapping.Create(1L << 50);
+        var act = () => HostMapping.Create(1L << 50, new PageChoice(PageKind.Small, 4096), shared: false);
 
-        act.Should().Throw<MemorySourceException>().Which.Message.Should().Contain("mmap of 1125899906842624 B failed with ENOMEM (12)");
+        act.Should().Throw<MemorySourceException>().Which.Message.Should().Contain("mmap of 1125899908939776 B failed with ENOMEM (12)");
     }
 
     [Fact]
     public async Task RealPinner_LocksAndUnlocks()
     {
-        var sut = new AnonymousMemorySource(new MlockHostPinner(), true, false, _logger);
+        var sut = new HostMemorySource(new HostMemorySettings(), new MlockHostPinner(), _logger, sysPath: _sys.Root);
         var before = ProcessStatus.ReadBytes("VmLck:");
 
         var region = await sut.ReserveAsync(4 * MiB).DefaultTimeout(); // below the usual 8 MiB limit: works for every user
@@ -121,16 +113,73 @@ public class AnonymousMemorySourceTests
         ProcessStatus.ReadBytes("VmLck:").Should().Be(before);
     }
 
-    private AnonymousMemorySource CreateSut(bool allowPageable = false, bool touchPages = false) =>
-        new(_pinner, transparentHugePages: true, allowPageable, _logger, touchPages: touchPages);
+    [Fact]
+    public async Task Never_ForbidsHugePages()
+    {
+        using var region = await new HostMemorySource(new HostMemorySettings { HugePages = HugePageMode.Never }, _pinner, _logger, sysPath: _sys.Root)
+            .ReserveAsync(4 * MiB).DefaultTimeout();
+
+        MappedRange.Find(region.Address)!.Flags.Should().Contain("nh");
+        _logger.Entries.Should().ContainSingle().Which.Message.Should().Contain("pages of 4 KiB").And.Contain("Never");
+    }
+
+    [Fact]
+    public async Task Auto_WithoutReservedPages_AsksForTransparentOnesAndSaysSo()
+    {
+        using var region = await CreateSut().ReserveAsync(4 * MiB).DefaultTimeout();
+
+        MappedRange.Find(region.Address)!.Flags.Should().Contain("hg").And.Contain("dc").And.Contain("dd");
+        _logger.Entries.Should().ContainSingle().Which.Message.Should().Contain("transparent huge pages").And.Contain("Auto");
+    }
+
+    [Fact]
+    public async Task QuarantinedBytes_CountRegionsThatCouldNotBeGivenBackAndNoOthers()
+    {
+        var sut = CreateSut();
+        var first = await sut.ReserveAsync(4 * MiB).DefaultTimeout();
+        var second = await sut.ReserveAsync(2 * MiB).DefaultTimeout();
+        _pinner.FailingUnpins.Add(1);
+
+        first.Invoking(region => region.Dispose()).Should().Throw<MemorySourceException>();
+        second.Dispose();
+
+        sut.QuarantinedBytes.Should().Be(4 * MiB);
+        MappedRange.Find(first.Address).Should().NotBeNull();
+    }
+
+    [Fact]
+    public async Task QuarantinedBytes_CountAReservationThatCouldNotBeUndone()
+    {
+        var sut = new HostMemorySource(new HostMemorySettings { PieceBytes = 2 * MiB }, _pinner, _logger, sysPath: _sys.Root);
+        _pinner.FailingPins.Add(2);
+        _pinner.FailingUnpins.Add(1);
+
+        await FluentActions.Awaiting(() => sut.ReserveAsync(4 * MiB).DefaultTimeout()).Should().ThrowAsync<MemorySourceException>();
+
+        sut.QuarantinedBytes.Should().Be(4 * MiB);
+    }
+
+    [Fact]
+    public async Task Reserve_PageableAllowedButTheFirstHalfStaysPinned_UndoesTheRegion()
+    {
+        var sut = new HostMemorySource(
+            new HostMemorySettings { PieceBytes = 2 * MiB, AllowPageable = true }, _pinner, _logger, sysPath: _sys.Root);
+        _pinner.FailingPins.Add(2);
+        _pinner.FailingUnpins.Add(1);
+
+        var error = (await FluentActions.Awaiting(() => sut.ReserveAsync(4 * MiB).DefaultTimeout()).Should().ThrowAsync<MemorySourceException>()).Which;
+
+        error.Operation.Should().Be("fakeunlock");
+        error.QuarantinedBytes.Should().Be(0, "the second attempt to unpin it went well");
+        _pinner.Pinned.Should().BeEmpty();
+        sut.QuarantinedBytes.Should().Be(0);
+    }
+
+    private HostMemorySource CreateSut(bool allowPageable = false, bool touchPages = false) =>
+        new(new HostMemorySettings { AllowPageable = allowPageable, TouchPages = touchPages }, _pinner, _logger, sysPath: _sys.Root);
 
     private sealed class Reports(List<long> reports) : IProgress<long>
     {
         public void Report(long value) => reports.Add(value);
-    }
-
-    private sealed class Callback(Action<long> call) : IProgress<long>
-    {
-        public void Report(long value) => call(value);
     }
 }

@@ -1,0 +1,33 @@
+namespace LpLlm.Memory.Sources;
+
+/// <summary>What a <see cref="HostMemorySource"/> needs to know; validated by the options it comes from.</summary>
+internal sealed record HostMemorySettings
+{
+    public HugePageMode HugePages { get; init; }
+
+    public long HugePageBytes { get; init; } = HugePageReserve.SmallestBytes;
+
+    public bool Shared { get; init; }
+
+    public int? NumaNode { get; init; }
+
+    public bool AllowPageable { get; init; }
+
+    /// <summary>
+    /// Largest range populated and pinned by one call: one registration of 512 GiB or more fails on GPU drivers, and a call that long
+    /// cannot be cancelled. A multiple of the huge page; less in tests only.
+    /// </summary>
+    public long PieceBytes { get; init; } = 1L << 30;
+
+    /// <summary>Populates by touching pages, as on a kernel before 5.14; for tests.</summary>
+    public bool TouchPages { get; init; }
+
+    public static HostMemorySettings From(HostMemoryOptions options) => new()
+    {
+        HugePages = options.HugePages,
+        HugePageBytes = options.HugePageBytes,
+        Shared = options.Shared,
+        NumaNode = options.NumaNode,
+        AllowPageable = options.AllowPageable,
+    };
+}

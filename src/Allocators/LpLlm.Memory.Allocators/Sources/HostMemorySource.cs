@@ -1,0 +1,159 @@
+using Microsoft.Extensions.Logging;
+
+namespace LpLlm.Memory.Sources;
+
+/// <summary>Memory of this process, private or shared: mapped on the best pages there are, bound to a NUMA node, populated and page-locked.</summary>
+internal sealed class HostMemorySource : IMemorySource
+{
+    private readonly HostMemorySettings _settings;
+    private readonly IHostPinner _pinner;
+    private readonly ILogger _logger;
+    private readonly HugePageReserve _reserve;
+    private readonly PageSelector _selector;
+    private readonly MemoryBudget _budget;
+    private readonly NumaPolicy? _numa;
+    private int _warned;
+    private long _quarantined;
+
+    public HostMemorySource(HostMemorySettings settings, IHostPinner pinner, ILogger logger, MemoryBudget? budget = null, string sysPath = "/sys")
+    {
+        _settings = settings;
+        _pinner = pinner;
+        _logger = logger;
+        _reserve = new HugePageReserve(settings.HugePageBytes, settings.NumaNode, sysPath);
+        _selector = new PageSelector(settings, _reserve, sysPath);
+        _budget = budget ?? new MemoryBudget(numaNode: settings.NumaNode);
+        _numa = settings.NumaNode is { } node ? new NumaPolicy(node) : null;
+        Capabilities = pinner.Capabilities
+            | (settings.HugePages == HugePageMode.Require ? PoolCapabilities.PageLocked : PoolCapabilities.None)
+            | (settings.Shared ? PoolCapabilities.Shared : PoolCapabilities.None);
+    }
+
+    public string Name => _settings.Shared ? "shared" : "anonymous";
+
+    public PoolCapabilities Capabilities { get; }
+
+    /// <summary>
+    /// Bytes of regions that could not be given back and stay mapped. The source counts those of a reservation that failed too, which no
+    /// pool has ever seen.
+    /// </summary>
+    public long QuarantinedBytes => Interlocked.Read(ref _quarantined);
+
+    public void EnsureAvailable(long totalBytes)
+    {
+        LocalPlatform.EnsureSupported();
+        _numa?.EnsureAvailable(totalBytes);
+        if (_settings.HugePages == HugePageMode.Require)
+        {
+            _reserve.EnsureAvailable(totalBytes);
+            return;
+        }
+
+        // Reserved pages left the free memory when they were reserved: only the rest is asked of it.
+        var reserved = _settings.HugePages == HugePageMode.Auto ? _reserve.GetFreeBytes() : 0;
+        if (totalBytes > reserved)
+        {
+            _budget.EnsureAvailable(totalBytes - reserved);
+        }
+    }
+
+    public ValueTask<MemoryRegion> ReserveAsync(
+        long lengthBytes, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(lengthBytes, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(lengthBytes, long.MaxValue / 2);
+        LocalPlatform.EnsureSupported();
+        // Populating takes 50 ms to 1 s a GiB: never on the caller's thread.
+        return new ValueTask<MemoryRegion>(Task.Run(() => Reserve(lengthBytes, progress, cancellationToken), cancellationToken));
+    }
+
+    private MemoryRegion Reserve(long lengthBytes, IProgress<long>? progress, CancellationToken cancellationToken)
+    {
+        _numa?.EnsureAvailable(lengthBytes);
+        var mapping = Map(lengthBytes);
+        var pinned = new PinnedMapping(mapping, _pinner, _settings);
+        try
+        {
+            _numa?.Bind(mapping.Address, mapping.LengthBytes);
+            pinned.Prepare(_settings.AllowPageable ? WarnPageable : null, progress, cancellationToken);
+            _numa?.Verify(mapping.Address, mapping.LengthBytes);
+        }
+        catch (Exception failure)
+        {
+            RollBack(pinned, failure);
+            throw;
+        }
+
+        AllocatorsLog.RegionMapped(_logger, Name, mapping.LengthBytes, mapping.Pages, _settings.HugePages);
+        return mapping.File is { } file
+            ? new SharedMemoryRegion(pinned, file, GiveBack)
+            : new HostMemoryRegion(pinned, GiveBack);
+    }
+
+    private HostMapping Map(long lengthBytes)
+    {
+        var pages = _selector.Select(lengthBytes);
+        try
+        {
+            return Map(lengthBytes, pages);
+        }
+        catch (MemorySourceException refusal) when (pages.Kind == PageKind.Reserved && refusal.NativeErrorCode == Errno.ENoMem)
+        {
+            // Somebody took the pages since they were counted.
+            return _settings.HugePages == HugePageMode.Auto
+                ? Map(lengthBytes, _selector.SelectOrdinary())
+                : throw _reserve.Refusal(lengthBytes, refusal);
+        }
+    }
+
+    private HostMapping Map(long lengthBytes, PageChoice pages)
+    {
+        var rounded = pages.RoundUp(lengthBytes);
+        if (pages.Kind != PageKind.Reserved)
+        {
+            _budget.EnsureAvailable(rounded);
+        }
+
+        return HostMapping.Create(rounded, pages, _settings.Shared);
+    }
+
+    private void GiveBack(PinnedMapping pinned)
+    {
+        try
+        {
+            pinned.GiveBack();
+        }
+        catch (MemorySourceException)
+        {
+            Interlocked.Add(ref _quarantined, pinned.Mapping.LengthBytes);
+            throw;
+        }
+    }
+
+    /// <exception cref="MemorySourceException">What was taken could not be given back either; it carries both failures.</exception>
+    private void RollBack(PinnedMapping pinned, Exception failure)
+    {
+        try
+        {
+            GiveBack(pinned);
+        }
+        catch (MemorySourceException stuck)
+        {
+            throw new MemorySourceException(
+                stuck.Operation, stuck.NativeErrorCode, stuck.NativeErrorName, stuck.RequestedBytes, stuck.LimitBytes,
+                $"{stuck.Remedy} This was the undoing of a region that could not be made ready: {failure.Message}",
+                new AggregateException(failure, stuck))
+            {
+                QuarantinedBytes = stuck.QuarantinedBytes,
+            };
+        }
+    }
+
+    private void WarnPageable(MemorySourceException refusal)
+    {
+        if (Interlocked.Exchange(ref _warned, 1) == 0)
+        {
+            AllocatorsLog.PageableMemory(_logger, refusal.Message);
+        }
+    }
+}

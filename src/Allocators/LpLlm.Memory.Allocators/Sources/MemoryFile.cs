@@ -1,0 +1,56 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace LpLlm.Memory.Sources;
+
+/// <summary>
+/// Files in memory (memfd): they have no name, so nothing is left when the last process that holds one dies, and a descriptor is all
+/// that another process needs to map the same pages.
+/// </summary>
+internal static class MemoryFile
+{
+    /// <summary>Length and seals are final: whoever maps the file cannot be made to fault by another holder that truncates it.</summary>
+    public const int Seals = Libc.SealShrink | Libc.SealGrow | Libc.SealSeal;
+
+    private const string Remedy = "Shared=true needs Linux 4.16 with memfd_create and seals: raise ulimit -n, or set Shared to false.";
+
+    /// <param name="lengthBytes">A multiple of the page size.</param>
+    /// <param name="pages">Which pages are to back it.</param>
+    public static SafeFileHandle Create(long lengthBytes, PageChoice pages)
+    {
+        var flags = Libc.MemfdCloseOnExec | Libc.MemfdAllowSealing | HugeFlags(pages);
+        // NOEXEC_SEAL came with Linux 6.3; before it the call knows no such flag.
+        var descriptor = Libc.CreateMemoryFile("lpllm-memory", flags | Libc.MemfdNoExecSeal);
+        if (descriptor < 0 && Marshal.GetLastPInvokeError() == Errno.EInval)
+        {
+            descriptor = Libc.CreateMemoryFile("lpllm-memory", flags);
+        }
+
+        Check(descriptor, "memfd_create", lengthBytes);
+        var file = new SafeFileHandle(descriptor, ownsHandle: true);
+        try
+        {
+            Check(Libc.Truncate(file, lengthBytes), "ftruncate", lengthBytes);
+            Check(Libc.Control(file, Libc.AddSeals, Seals), "fcntl(F_ADD_SEALS)", lengthBytes);
+            // A memfd is open to everybody: through /proc/self/fd another user could turn a read-only descriptor into a writable one.
+            Check(Libc.ChangeMode(file, Convert.ToUInt32("600", 8)), "fchmod", lengthBytes);
+            return file;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    private static uint HugeFlags(PageChoice pages) =>
+        pages.Kind == PageKind.Reserved ? Libc.MemfdHugePages | (uint)Libc.HugePageSizeFlag(pages.Bytes) : 0;
+
+    private static void Check(int result, string operation, long lengthBytes)
+    {
+        if (result < 0)
+        {
+            throw Errno.Failure(operation, Marshal.GetLastPInvokeError(), lengthBytes, Remedy);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+namespace LpLlm.Memory.Sources;
+
+/// <summary>What backs a mapping.</summary>
+internal enum PageKind
+{
+    /// <summary>The system's pages, 4 KiB as a rule.</summary>
+    Small,
+
+    /// <summary>The system's pages, which the kernel merges to huge ones as it populates.</summary>
+    Transparent,
+
+    /// <summary>Huge pages reserved by the administrator (hugetlb): resident from the first touch, never swapped.</summary>
+    Reserved,
+}
