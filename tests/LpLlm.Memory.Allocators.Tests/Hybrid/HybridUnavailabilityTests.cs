@@ -143,7 +143,7 @@ public sealed class HybridUnavailabilityTests : HybridFixture, IDisposable
         using var sut = Hybrid(Chain(_server), Chain(_local));
         using var local = _local.Rent(MiB);
         _server.TakeAway();
-        var waiting = sut.RentAsync(1000).AsTask();
+        var waiting = sut.RentAsync(new RentRequest(1000) { Timeout = TimeSpan.FromMinutes(10) }).AsTask();
         waiting.IsCompleted.Should().BeFalse();
 
         _server.BringBack();
@@ -151,6 +151,27 @@ public sealed class HybridUnavailabilityTests : HybridFixture, IDisposable
 
         using var lease = await waiting.DefaultTimeout();
         (lease.PoolName, lease.Placement).Should().Be(("server", LeasePlacement.FirstChoice));
+    }
+
+    [Fact]
+    public async Task RentAsync_AMemberThatRecovers_GetsTheRestOfTheDeadline()
+    {
+        using var server = new SwitchablePool(Pool("timed-server", time: Time));
+        using var local = Pool("timed-local", time: Time);
+        using var sut = Hybrid(Chain(server), Chain(local));
+        using var a = server.Rent(MiB);
+        using var b = local.Rent(MiB);
+        server.TakeAway();
+        var waiting = sut.RentAsync(new RentRequest(1000) { Timeout = TimeSpan.FromSeconds(5) }).AsTask();
+        await TestTimeouts.UntilAsync(() => Time.ActiveTimers == 2);
+        server.BringBack();
+        Time.Advance(TimeSpan.FromMilliseconds(500));
+        await TestTimeouts.UntilAsync(() => server.GetSnapshot().WaitingRents == 1 && Time.ActiveTimers == 2);
+
+        Time.Advance(TimeSpan.FromSeconds(4.5));
+
+        (await waiting.Awaiting(task => task.DefaultTimeout()).Should().ThrowAsync<PinnedMemoryExhaustedException>())
+            .Which.Message.Should().Contain("waited 5 s");
     }
 
     [Fact]
