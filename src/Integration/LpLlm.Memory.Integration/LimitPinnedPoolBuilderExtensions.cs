@@ -2,10 +2,8 @@ using LpLlm.Memory;
 using LpLlm.Memory.Configuration;
 using LpLlm.Memory.Wrappers;
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Options;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -21,14 +19,10 @@ public static class LimitPinnedPoolBuilderExtensions
     /// <exception cref="InvalidOperationException">The pool has a limit already.</exception>
     public static PinnedPoolBuilder AddLimit(this PinnedPoolBuilder builder, Action<LimitOptions> configure)
     {
-        ArgumentNullException.ThrowIfNull(builder);
-        ArgumentNullException.ThrowIfNull(configure);
-        PoolWrappers.EnsureFirst<LimitOptions>(builder);
-        builder.Services.AddOptions<LimitOptions>(builder.Name).Configure(configure).ValidateOnStart();
-        builder.Services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<LimitOptions>, LimitOptionsValidator>());
+        WrapperOptions.Add(builder, configure, static (options, errors) => options.Validate(errors));
         return builder.Wrap((provider, pool) => new LimitedPool(
             pool,
-            provider.GetRequiredService<IOptionsMonitor<LimitOptions>>().Get(builder.Name),
+            WrapperOptions.Get<LimitOptions>(provider, builder.Name),
             (provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance).CreateLogger("LpLlm.Memory.Limit"),
             provider.GetService<TimeProvider>()));
     }

@@ -22,6 +22,10 @@ public sealed class PinnedPoolBuilder
     /// <summary>The pool's name: its service key and the name of its options.</summary>
     public string Name => _registration.Name;
 
+    /// <summary>Notes that a wrapper is added. A second one of the same kind would silently share the options of the first.</summary>
+    /// <exception cref="InvalidOperationException">The pool has that wrapper already.</exception>
+    internal void AddWrapper(string method) => _registration.AddWrapper(method);
+
     /// <summary>Puts a wrapper around the pool and the wrappers added so far. The wrapper disposes what it wraps.</summary>
     internal PinnedPoolBuilder Wrap(Func<IServiceProvider, IPinnedMemoryPool, IPinnedMemoryPool> wrap)
     {

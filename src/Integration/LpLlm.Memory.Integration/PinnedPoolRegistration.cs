@@ -12,6 +12,7 @@ internal sealed record PinnedPoolRegistration(string Name)
     public const string DefaultName = "default";
 
     private readonly List<Func<IServiceProvider, IPinnedMemoryPool, IPinnedMemoryPool>> _wrappers = [];
+    private readonly HashSet<string> _wrapperMethods = [];
 
     /// <summary>Registers a pool with options of its own kind.</summary>
     /// <exception cref="ArgumentException">The name is malformed.</exception>
@@ -50,6 +51,15 @@ internal sealed record PinnedPoolRegistration(string Name)
 
         services.AddHostedService<PinnedPoolStarter>();
         return new PinnedPoolBuilder(services, registration);
+    }
+
+    /// <exception cref="InvalidOperationException">The method was called for this pool before.</exception>
+    public void AddWrapper(string method)
+    {
+        if (!_wrapperMethods.Add(method))
+        {
+            throw new InvalidOperationException($"{method} was called twice for pool '{Name}'; once is enough.");
+        }
     }
 
     /// <summary>Puts a wrapper around all that was registered so far.</summary>

@@ -8,7 +8,9 @@ internal static class PoolWrappers
 {
     private static readonly (string Key, Action<PinnedPoolBuilder, IConfigurationSection> Add)[] Known =
     [
+        ("LeakDetection", (builder, section) => builder.AddLeakDetection(section)),
         ("Limit", (builder, section) => builder.AddLimit(section)),
+        ("Tracing", (builder, section) => builder.AddTracing(section)),
         ("Statistics", (builder, section) => AddIf(section, builder.AddStatistics)),
     ];
 
@@ -28,19 +30,6 @@ internal static class PoolWrappers
         return builder;
     }
 
-    /// <summary>Marks a wrapper as added to a pool. A second one of the same kind would silently share the options of the first.</summary>
-    /// <exception cref="InvalidOperationException">The pool has such a wrapper already.</exception>
-    public static void EnsureFirst<TWrapper>(PinnedPoolBuilder builder)
-    {
-        var mark = new Mark(builder.Name, typeof(TWrapper));
-        if (builder.Services.Any(service => !service.IsKeyedService && mark.Equals(service.ImplementationInstance)))
-        {
-            throw new InvalidOperationException($"Pool '{builder.Name}' has {typeof(TWrapper).Name} already; add it once.");
-        }
-
-        builder.Services.AddSingleton(mark);
-    }
-
     private static void AddIf(IConfigurationSection section, Func<PinnedPoolBuilder> add)
     {
         if (!bool.TryParse(section.Value, out var wanted))
@@ -53,6 +42,4 @@ internal static class PoolWrappers
             add();
         }
     }
-
-    private sealed record Mark(string PoolName, Type Wrapper);
 }

@@ -19,7 +19,7 @@ public static class StatisticsPinnedPoolBuilderExtensions
     public static PinnedPoolBuilder AddStatistics(this PinnedPoolBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);
-        PoolWrappers.EnsureFirst<IPoolStatistics>(builder);
+        builder.AddWrapper(nameof(AddStatistics));
         builder.Services.AddKeyedSingleton(builder.Name, (provider, _) => new PoolRecorder(provider.GetService<TimeProvider>()));
         builder.Services.AddKeyedSingleton<IPoolStatistics>(
             builder.Name, (provider, key) => provider.GetRequiredKeyedService<PoolRecorder>(key));

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
@@ -7,19 +8,21 @@ namespace LpLlm.Memory;
 /// <summary>Options of wrappers: named like their pool, checked at host start and at first use.</summary>
 internal static class WrapperOptions
 {
-    /// <exception cref="InvalidOperationException">The pool has that wrapper already: a second call would merge the options of both.</exception>
+    /// <param name="builder">The pool.</param>
+    /// <param name="configure">Sets the options.</param>
+    /// <param name="validate">The options' rule book.</param>
+    /// <param name="method">The method that adds the wrapper.</param>
+    /// <exception cref="InvalidOperationException">The pool has that wrapper already.</exception>
     public static void Add<TOptions>(
-        PinnedPoolBuilder builder, Action<TOptions> configure, Action<TOptions, ICollection<string>> validate, string method)
+        PinnedPoolBuilder builder,
+        Action<TOptions> configure,
+        Action<TOptions, ICollection<string>> validate,
+        [CallerMemberName] string method = "")
         where TOptions : class
     {
         ArgumentNullException.ThrowIfNull(builder);
         ArgumentNullException.ThrowIfNull(configure);
-        if (builder.Services.Any(service => !service.IsKeyedService
-            && service.ImplementationInstance is ConfigureNamedOptions<TOptions> other && other.Name == builder.Name))
-        {
-            throw new InvalidOperationException($"{method} was called twice for pool '{builder.Name}'; once is enough.");
-        }
-
+        builder.AddWrapper(method);
         builder.Services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<TOptions>>(new Validator<TOptions>(validate)));
         builder.Services.AddOptions<TOptions>(builder.Name).Configure(configure).ValidateOnStart();
     }

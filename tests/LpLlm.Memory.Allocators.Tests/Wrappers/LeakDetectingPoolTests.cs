@@ -345,7 +345,7 @@ public sealed class LeakDetectingPoolTests : IDisposable
         Detector = new LeakDetector(options, _logger, _time);
         var inner = new PinnedPool(
             new PinnedPoolSettings { Name = "sut", CapacityBytes = capacityBytes, SlabBytes = capacityBytes, DisposeTimeout = TimeSpan.FromMilliseconds(100) },
-            source ?? new AnonymousMemorySource(new FakePinner(), true, false, NullLogger.Instance),
+            source ?? new HostMemorySource(new HostMemorySettings(), new FakePinner(), NullLogger.Instance),
             NullLogger.Instance);
         var sut = new LeakDetectingPool(inner, Detector);
         _pools.Add(sut);

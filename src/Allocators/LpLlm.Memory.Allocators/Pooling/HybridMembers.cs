@@ -30,7 +30,10 @@ internal static class HybridMembers
     internal static TOptions CopyTo<TOptions>(HostMemoryOptions from, TOptions to)
         where TOptions : HostMemoryOptions
     {
-        to.TransparentHugePages = from.TransparentHugePages;
+        to.HugePages = from.HugePages;
+        to.HugePageBytes = from.HugePageBytes;
+        to.Shared = from.Shared;
+        to.NumaNode = from.NumaNode;
         to.AllowPageable = from.AllowPageable;
         to.FenceTimeout = from.FenceTimeout;
         to.RentTimeout = from.RentTimeout;
@@ -55,6 +58,7 @@ internal static class HybridMembers
         var own = CopyTo(
             options,
             new LocalPinnedPoolOptions { CapacityBytes = options.PageableFallbackBytes, InitialBytes = 0, ThreadCacheBytes = 0 });
+        own.HugePages = HugePageMode.Never; // reserved pages are resident by nature, and too scarce for a last resort
         return new HybridMember(
             PinnedPoolFactory.CreateLocal($"{name}-pageable", own, logger, new PageablePinner(), time), IsOwned: true);
     }

@@ -7,8 +7,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
-/// <summary>Adds tracing to pools.</summary>
-public static class PinnedPoolTracingExtensions
+/// <summary>Traces what a pool does.</summary>
+public static class TracingPinnedPoolBuilderExtensions
 {
     /// <summary>
     /// Writes each rent, failed rent and return of the pool to a CSV file, which <c>bench replay FILE</c> plays against any pool. Adds some
@@ -19,7 +19,7 @@ public static class PinnedPoolTracingExtensions
     /// <exception cref="InvalidOperationException">The pool is traced already.</exception>
     public static PinnedPoolBuilder AddTracing(this PinnedPoolBuilder builder, Action<TracingOptions> configure)
     {
-        WrapperOptions.Add(builder, configure, static (options, errors) => options.Validate(errors), nameof(AddTracing));
+        WrapperOptions.Add(builder, configure, static (options, errors) => options.Validate(errors));
         return builder.Wrap((provider, inner) => new TracingPool(
             inner,
             WrapperOptions.Get<TracingOptions>(provider, builder.Name),

@@ -7,8 +7,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
-/// <summary>Adds leak detection to pools.</summary>
-public static class PinnedPoolLeakDetectionExtensions
+/// <summary>Watches over the leases of a pool.</summary>
+public static class LeakDetectionPinnedPoolBuilderExtensions
 {
     /// <summary>
     /// Finds leases that are never returned, returned twice, written outside of their bounds or after their return, and logs each with the
@@ -20,8 +20,7 @@ public static class PinnedPoolLeakDetectionExtensions
     /// <exception cref="InvalidOperationException">The pool has leak detection already.</exception>
     public static PinnedPoolBuilder AddLeakDetection(this PinnedPoolBuilder builder, Action<LeakDetectionOptions>? configure = null)
     {
-        WrapperOptions.Add(
-            builder, configure ?? (static _ => { }), static (options, errors) => options.Validate(errors), nameof(AddLeakDetection));
+        WrapperOptions.Add(builder, configure ?? (static _ => { }), static (options, errors) => options.Validate(errors));
         builder.Services.AddKeyedSingleton(builder.Name, (provider, _) => new LeakDetector(
             WrapperOptions.Get<LeakDetectionOptions>(provider, builder.Name),
             (provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance).CreateLogger("LpLlm.Memory.LeakDetection"),
