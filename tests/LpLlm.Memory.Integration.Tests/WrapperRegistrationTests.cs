@@ -45,7 +45,7 @@ public class WrapperRegistrationTests
             .AddLimit(TestHost.Configuration(("LimitBytes", "1KiB"), ("WatermarkBytes", "2KiB"), ("FenceTimeout", "-00:00:01"))));
 
         (await host.Awaiting(h => h.StartAsync().DefaultTimeout()).Should().ThrowAsync<OptionsValidationException>())
-            .Which.Message.Should().Contain("Limit of pool 'kv'").And.Contain("WatermarkBytes is 2048").And.Contain("FenceTimeout is -00:00:01");
+            .Which.Message.Should().Contain("Pool 'kv'").And.Contain("WatermarkBytes is 2048").And.Contain("FenceTimeout is -00:00:01");
     }
 
     [Fact]

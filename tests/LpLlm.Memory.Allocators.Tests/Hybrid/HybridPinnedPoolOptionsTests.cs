@@ -94,6 +94,7 @@ public class HybridPinnedPoolOptionsTests
         bool flag => !flag,
         TimeSpan time => time + TimeSpan.FromSeconds(1),
         int number => number + 1,
+        long number => number + 1,
         Enum choice => Enum.GetValues(choice.GetType()).Cast<object>().First(other => !other.Equals(choice)),
         null => 1,
         _ => throw new NotSupportedException($"Say here what another value of {value.GetType()} is."),

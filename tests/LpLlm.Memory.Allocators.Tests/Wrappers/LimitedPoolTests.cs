@@ -268,12 +268,15 @@ public class LimitedPoolTests
         using var inner = new FakePool("kv");
         var options = new LimitOptions
         {
-            LimitBytes = -5, WatermarkBytes = 7, FenceTimeout = TimeSpan.FromDays(25), RentTimeout = TimeSpan.Zero,
+            LimitBytes = -5,
+            WatermarkBytes = 7,
+            FenceTimeout = TimeSpan.FromDays(25),
+            RentTimeout = TimeSpan.Zero,
         };
 
         var act = () => new LimitedPool(inner, options, NullLogger.Instance);
 
-        act.Should().Throw<ArgumentException>().Which.Message.Should().Contain("Limit of pool 'kv'").And.Contain("LimitBytes is -5")
+        act.Should().Throw<ArgumentException>().Which.Message.Should().Contain("Pool 'kv'").And.Contain("LimitBytes is -5")
             .And.Contain("WatermarkBytes is 7").And.Contain("FenceTimeout is 25.00:00:00").And.Contain("RentTimeout is 00:00:00");
         options = new LimitOptions { LimitBytes = 5, OnWatermark = _ => { } };
         act.Should().Throw<ArgumentException>().Which.Message.Should().Contain("OnWatermark is set");

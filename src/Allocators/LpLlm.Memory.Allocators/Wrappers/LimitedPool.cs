@@ -27,11 +27,11 @@ internal sealed class LimitedPool : DelegatingPool
     public LimitedPool(IPinnedMemoryPool inner, LimitOptions options, ILogger logger, TimeProvider? time = null)
         : base(inner)
     {
-        Check(inner.Name, options);
+        OptionErrors.ThrowIfAny(inner.Name, options.Validate, nameof(options));
         _options = options;
         _time = time ?? TimeProvider.System;
         var watermark = options.WatermarkBytes is { } bytes ? new Watermark(Name, options, bytes, logger) : null;
-        _budget = new ByteBudget(options.LimitBytes, watermark, ServeWaiters, _yields.FireAll);
+        _budget = new ByteBudget(options.LimitBytes, watermark, ServeWaiters, _yields.CallOutAll);
         _tickets = new BudgetTickets(inner, _budget);
         _queue = new RentQueue(_time, request => _budget.TryReserve(request.LengthBytes) ? _tickets.Create(request.LengthBytes) : null);
         _fenced = new FencedReturns<long>(
@@ -112,24 +112,12 @@ internal sealed class LimitedPool : DelegatingPool
     {
         Close();
         base.Dispose();
-        _yields.Dispose();
     }
 
-    public override async ValueTask DisposeAsync()
+    public override ValueTask DisposeAsync()
     {
         Close();
-        await base.DisposeAsync().ConfigureAwait(false);
-        _yields.Dispose();
-    }
-
-    private static void Check(string poolName, LimitOptions options)
-    {
-        var errors = new List<string>();
-        options.Validate(errors);
-        if (errors.Count > 0)
-        {
-            throw new ArgumentException($"Limit of pool '{poolName}': {string.Join(' ', errors)}", nameof(options));
-        }
+        return base.DisposeAsync();
     }
 
     private bool Reserve(long lengthBytes, int alignmentBytes)
@@ -171,20 +159,47 @@ internal sealed class LimitedPool : DelegatingPool
         var started = _time.GetTimestamp();
         var timeout = request.Timeout ?? _options.RentTimeout;
         var reserved = _queue.Count == 0 && _budget.TryReserve(request.LengthBytes);
-        while (true)
+        _yields.Begin(request.Priority);
+        try
         {
-            if (!reserved)
+            while (true)
             {
-                await WaitForBudgetAsync(request, started, timeout, cancellationToken).ConfigureAwait(false);
-            }
+                if (!reserved)
+                {
+                    await WaitForBudgetAsync(request, started, timeout, cancellationToken).ConfigureAwait(false);
+                }
 
-            var rest = request with { Timeout = Remaining(started, timeout) };
-            if (await RentFromInnerAsync(rest, cancellationToken).ConfigureAwait(false) is { } lease)
+                var rest = request with { Timeout = Remaining(started, timeout) };
+                if (await RentInsideAsync(rest, cancellationToken).ConfigureAwait(false) is { } lease)
+                {
+                    return lease;
+                }
+
+                reserved = false; // it yielded; the deadline goes on
+                await Task.Yield();
+            }
+        }
+        finally
+        {
+            _yields.End(request.Priority);
+        }
+    }
+
+    private async ValueTask<PinnedLease?> RentInsideAsync(RentRequest request, CancellationToken cancellationToken)
+    {
+        var yield = _yields.TokenFor(request.Priority);
+        var renting = RentFromInnerAsync(request, yield, cancellationToken); // stands in the pool's line when this returns
+        var isInside = _yields.TryGoInside(request.Priority, yield);
+        try
+        {
+            return await renting.ConfigureAwait(false);
+        }
+        finally
+        {
+            if (isInside)
             {
-                return lease;
+                _yields.ComeOut(request.Priority, yield);
             }
-
-            reserved = false; // it yielded; the deadline goes on
         }
     }
 
@@ -193,7 +208,7 @@ internal sealed class LimitedPool : DelegatingPool
         TimeSpan? waited = null;
         if (request.LengthBytes <= _options.LimitBytes)
         {
-            _yields.EnterLine(request.Priority);
+            _yields.CallOutBelow(request.Priority);
             try
             {
                 await _queue.WaitAsync(request, Remaining(started, timeout), cancellationToken).ConfigureAwait(false);
@@ -203,10 +218,6 @@ internal sealed class LimitedPool : DelegatingPool
             {
                 waited = _time.GetElapsedTime(started);
             }
-            finally
-            {
-                _yields.LeaveLine(request.Priority);
-            }
         }
 
         Interlocked.Increment(ref _failedRents);
@@ -214,13 +225,13 @@ internal sealed class LimitedPool : DelegatingPool
     }
 
     /// <summary>Rents what is reserved; null when it had to yield, and nothing is reserved any more.</summary>
-    private async ValueTask<PinnedLease?> RentFromInnerAsync(RentRequest request, CancellationToken cancellationToken)
+    private async ValueTask<PinnedLease?> RentFromInnerAsync(
+        RentRequest request, CancellationToken yield, CancellationToken cancellationToken)
     {
         PinnedLease? lease = null;
         try
         {
-            var yield = _yields.TokenFor(request.Priority);
-            if (_budget.HasUndecided || _yields.IsHigherWaiting(request.Priority))
+            if (_budget.HasUndecided || _yields.IsHigherOutside(request.Priority))
             {
                 return null;
             }

@@ -1,57 +1,119 @@
 namespace LpLlm.Memory.Wrappers;
 
 /// <summary>
-/// Tells asynchronous rents that wait in an inner pool, holding what somebody else is waiting for, to give it back and stand in line again: one
-/// signal for each priority.
+/// Keeps asynchronous rents in order of priority between the line for the budget and the line in the pool. A rent is <em>outside</em> until it
+/// stands in the pool's line, and none goes inside while one of higher priority is outside. Who must stand in line makes the lower
+/// ones inside come out again, and give back what they hold: one signal for each priority.
 /// </summary>
 /// <remarks>
-/// No signal is missed: a rent takes its token first and then looks whether anybody wants it to yield; whoever wants that says so
-/// first, and then fires the signal.
+/// Nothing is missed: whoever a signal calls out counts as outside from that instant, before it has noticed; and a rent takes its token
+/// first and looks for higher ones then.
 /// </remarks>
-internal sealed class YieldSignals : IDisposable
+internal sealed class YieldSignals
 {
-    // Low, normal, high.
+    private readonly Lock _gate = new();
+
+    // Low, normal, high. Not disposed: they own nothing without a wait handle, and late rents still ask them.
     private readonly CancellationTokenSource[] _signals = [new(), new(), new()];
-    private readonly int[] _waiting = new int[3];
+    private readonly int[] _outside = new int[3];
+    private readonly int[] _inside = new int[3];
 
-    public CancellationToken TokenFor(RentPriority priority) => Volatile.Read(ref _signals[Index(priority)]).Token;
-
-    /// <summary>Whether a rent of higher priority stands in line.</summary>
-    public bool IsHigherWaiting(RentPriority priority)
+    public CancellationToken TokenFor(RentPriority priority)
     {
-        for (var index = Index(priority) + 1; index < _waiting.Length; index++)
+        lock (_gate)
         {
-            if (Volatile.Read(ref _waiting[index]) > 0)
+            return _signals[Index(priority)].Token;
+        }
+    }
+
+    /// <summary>A rent begins, outside.</summary>
+    public void Begin(RentPriority priority)
+    {
+        lock (_gate)
+        {
+            _outside[Index(priority)]++;
+        }
+    }
+
+    /// <summary>A rent that is outside ends.</summary>
+    public void End(RentPriority priority)
+    {
+        lock (_gate)
+        {
+            _outside[Index(priority)]--;
+        }
+    }
+
+    /// <summary>Whether a rent of higher priority is outside.</summary>
+    public bool IsHigherOutside(RentPriority priority)
+    {
+        lock (_gate)
+        {
+            return _outside.AsSpan(Index(priority) + 1).ContainsAnyExcept(0);
+        }
+    }
+
+    /// <summary>A rent stands in the pool's line now; false when it was called out meanwhile, and stays outside.</summary>
+    /// <param name="priority">Its priority.</param>
+    /// <param name="token">The token it took before it went.</param>
+    public bool TryGoInside(RentPriority priority, CancellationToken token)
+    {
+        lock (_gate)
+        {
+            var index = Index(priority);
+            if (_signals[index].Token != token)
             {
-                return true;
+                return false;
+            }
+
+            _outside[index]--;
+            _inside[index]++;
+            return true;
+        }
+    }
+
+    /// <summary>A rent comes out of the pool's line, with a lease or without.</summary>
+    /// <param name="priority">Its priority.</param>
+    /// <param name="token">The token it took before it went inside.</param>
+    public void ComeOut(RentPriority priority, CancellationToken token)
+    {
+        lock (_gate)
+        {
+            var index = Index(priority);
+            if (_signals[index].Token == token)
+            {
+                _inside[index]--;
+                _outside[index]++;
             }
         }
-
-        return false;
     }
 
-    /// <summary>A rent goes to stand in line: lower ones must not wait in the pool before it.</summary>
-    public void EnterLine(RentPriority priority)
-    {
-        Interlocked.Increment(ref _waiting[Index(priority)]);
-        Fire(Index(priority));
-    }
+    /// <summary>Calls out all of lower priority.</summary>
+    public void CallOutBelow(RentPriority priority) => CallOut(Index(priority));
 
-    public void LeaveLine(RentPriority priority) => Interlocked.Decrement(ref _waiting[Index(priority)]);
-
-    /// <summary>Makes all yield.</summary>
-    public void FireAll() => Fire(_signals.Length);
-
-    /// <summary>After the pool: then nobody waits in it any more.</summary>
-    public void Dispose() => Array.ForEach(_signals, signal => signal.Dispose());
+    /// <summary>Calls out all.</summary>
+    public void CallOutAll() => CallOut(_signals.Length);
 
     private static int Index(RentPriority priority) => (int)priority + 1;
 
-    private void Fire(int below)
+    private void CallOut(int below)
     {
         for (var index = 0; index < below; index++)
         {
-            Interlocked.Exchange(ref _signals[index], new CancellationTokenSource()).Cancel();
+            CancellationTokenSource signal;
+            lock (_gate)
+            {
+                if (_inside[index] == 0 && _outside[index] == 0)
+                {
+                    continue; // nobody who could hold the token
+                }
+
+                (signal, _signals[index]) = (_signals[index], new CancellationTokenSource());
+                _outside[index] += _inside[index];
+                _inside[index] = 0;
+            }
+
+            signal.Cancel();
         }
     }
 }
