@@ -6,7 +6,7 @@ public class LinearizabilityTests : FixedBlockFixture
 {
     private const int Threads = 3;
     private const int OperationsPerThread = 5;
-    private const int Rounds = 250;
+    private const int Rounds = 1000;
     private long _tick;
 
     [Fact]
