@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using LpLlm.Memory.Tlsf;
 using Microsoft.Extensions.Logging;
 
@@ -140,6 +141,12 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
             return;
         }
 
+        Suspend(slab, block, fence);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void Suspend(PoolSlab slab, in LeasedBlock block, IFence fence)
+    {
         var bytes = slab.RoundedBytes(block.LengthBytes);
         _gate.Enter();
         try
@@ -157,6 +164,7 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
         _fenced.Add(new PendingBlock(slab, block), fence);
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)] // its locals would be zeroed on every cache hit
     private PinnedLease? Take(long lengthBytes, int alignmentBytes, out bool mayGrow)
     {
         PoolSlab? slab;
@@ -217,6 +225,7 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
         _peak = Math.Max(_peak, _used + _pending);
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void Free(PoolSlab slab, in LeasedBlock block, bool wasPending)
     {
         PoolSlab? abandoned = null;
