@@ -9,11 +9,12 @@ namespace LpLlm.Memory.Benchmarks.Replay;
 /// <summary>The pools that a trace can be replayed against; each is empty, has one slab, and has taken it.</summary>
 internal static class ReplayPools
 {
-    private static readonly Dictionary<string, Func<long, IMemorySource, PinnedPool>> Known = new()
+    private static readonly Dictionary<string, Func<long, long, IMemorySource, IOpenablePool>> Known = new()
     {
-        ["local"] = (bytes, source) => Create(bytes, source, threadCacheBytes: new LocalPinnedPoolOptions().ThreadCacheBytes, null),
-        ["tlsf"] = (bytes, source) => Create(bytes, source, threadCacheBytes: 0, null),
-        ["first-fit"] = (bytes, source) => Create(bytes, source, threadCacheBytes: 0, size => new FirstFitAllocator(size)),
+        ["local"] = (bytes, _, source) => Create(bytes, source, threadCacheBytes: new LocalPinnedPoolOptions().ThreadCacheBytes, null),
+        ["tlsf"] = (bytes, _, source) => Create(bytes, source, threadCacheBytes: 0, null),
+        ["first-fit"] = (bytes, _, source) => Create(bytes, source, threadCacheBytes: 0, size => new FirstFitAllocator(size)),
+        ["fixed"] = CreateFixed,
     };
 
     public static string[] Names => [.. Known.Keys];
@@ -22,14 +23,21 @@ internal static class ReplayPools
     public static long MaxCapacityBytes => TlsfAllocator.MaxCapacityBytes;
 
     /// <exception cref="MemorySourceException">Real memory was asked for, and there is not that much.</exception>
-    public static IPinnedMemoryPool Open(string name, long capacityBytes, bool simulated)
+    public static IPinnedMemoryPool Open(string name, long capacityBytes, long longestBytes, bool simulated)
     {
         IMemorySource source = simulated
             ? new SimulatedMemorySource()
             : HostMemory.CreateSource(new LocalPinnedPoolOptions { AllowPageable = true }, pinner: null, NullLogger.Instance);
-        var pool = Known[name](capacityBytes, source);
+        var pool = Known[name](capacityBytes, longestBytes, source);
         pool.OpenAsync(progress: null, CancellationToken.None).GetAwaiter().GetResult();
-        return pool;
+        return (IPinnedMemoryPool)pool;
+    }
+
+    /// <summary>Blocks of the trace's longest length, as many as the capacity holds.</summary>
+    private static FixedBlockPool CreateFixed(long bytes, long longestBytes, IMemorySource source)
+    {
+        var options = new FixedBlockPinnedPoolOptions { BlockBytes = longestBytes, Blocks = (int)Math.Clamp(bytes / longestBytes, 1, 1 << 28) };
+        return new FixedBlockPool(FixedBlockSettings.From("replay", options), source, NullLogger.Instance);
     }
 
     private static PinnedPool Create(

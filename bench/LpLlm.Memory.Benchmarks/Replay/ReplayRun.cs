@@ -23,7 +23,7 @@ internal static class ReplayRun
             "replay", "peak used", "genuine failures", "avoided", "new", "lowest utilisation at failures", "mean");
         for (var round = 1; round <= (isQuick ? 1 : Rounds); round++)
         {
-            using var pool = ReplayPools.Open(poolName, capacity, simulated);
+            using var pool = ReplayPools.Open(poolName, capacity, Math.Max(1, trace.LongestBytes), simulated);
             AddRows(times, room, $"round {round}", TraceReplayer.Run(trace, pool, threads));
         }
 

@@ -17,6 +17,9 @@ public sealed record Trace(IReadOnlyList<TraceEvent> Events, bool IsComplete)
     /// <summary>The most bytes that were rented at once, in the order of the file, without the pool's rounding.</summary>
     public long PeakBytes { get; } = FindPeak(Events);
 
+    /// <summary>The longest length that was asked for; 0 in an empty trace.</summary>
+    public long LongestBytes { get; } = Events.Select(e => e.LengthBytes).DefaultIfEmpty().Max();
+
     private static long FindPeak(IReadOnlyList<TraceEvent> events)
     {
         long live = 0, peak = 0;
