@@ -4,7 +4,7 @@ namespace LpLlm.Memory;
 /// <remarks>Implementations are thread-safe. A completed fence stays completed.</remarks>
 public interface IFence
 {
-    /// <summary>Whether the work before the fence is done and visible to the host. Never blocks.</summary>
+    /// <summary>Whether the work before the fence is done and visible to the host. Never blocks, and does not throw: failures are for <see cref="WaitAsync"/> to tell.</summary>
     bool IsCompleted { get; }
 
     /// <summary>

@@ -69,6 +69,21 @@ internal sealed record PinnedPoolRegistration(string Name)
     private static bool IsRegistrationOf(ServiceDescriptor service, string name) =>
         !service.IsKeyedService && service.ImplementationInstance is PinnedPoolRegistration other && other.Name == name;
 
-    private IPinnedMemoryPool Create(IServiceProvider provider, IPinnedMemoryPool pool) =>
-        _wrappers.Aggregate(pool, (inner, wrap) => wrap(provider, inner));
+    private IPinnedMemoryPool Create(IServiceProvider provider, IPinnedMemoryPool pool)
+    {
+        foreach (var wrap in _wrappers)
+        {
+            try
+            {
+                pool = wrap(provider, pool);
+            }
+            catch
+            {
+                pool.Dispose(); // with the wrappers it has: a trace's file, say, would stay open
+                throw;
+            }
+        }
+
+        return pool;
+    }
 }

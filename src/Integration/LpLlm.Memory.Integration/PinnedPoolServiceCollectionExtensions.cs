@@ -59,7 +59,7 @@ public static class PinnedPoolServiceCollectionExtensions
     /// <param name="configuration">
     /// <c>{ "Kind": "Local", "Local": { … } }</c>: <c>Kind</c> names the pool, the section of that name holds its options.
     /// Sections of other kinds may stand beside it, so that changing <c>Kind</c> alone changes the pool.
-    /// <c>"Limit": { … }</c> and <c>"Statistics": true</c> beside it put wrappers around the pool.
+    /// <c>"LeakDetection"</c>, <c>"Limit"</c>, <c>"Tracing"</c> and <c>"Statistics": true</c> beside it put wrappers around the pool.
     /// </param>
     /// <exception cref="InvalidOperationException">The kind or another key is unknown, or a default pool is registered already.</exception>
     public static PinnedPoolBuilder AddPinnedMemoryPool(this IServiceCollection services, IConfiguration configuration) =>
@@ -71,7 +71,7 @@ public static class PinnedPoolServiceCollectionExtensions
     /// <param name="configuration">
     /// <c>{ "Kind": "Local", "Local": { … } }</c>: <c>Kind</c> names the pool, the section of that name holds its options.
     /// Sections of other kinds may stand beside it, so that changing <c>Kind</c> alone changes the pool.
-    /// <c>"Limit": { … }</c> and <c>"Statistics": true</c> beside it put wrappers around the pool.
+    /// <c>"LeakDetection"</c>, <c>"Limit"</c>, <c>"Tracing"</c> and <c>"Statistics": true</c> beside it put wrappers around the pool.
     /// </param>
     /// <exception cref="ArgumentException">The name is malformed.</exception>
     /// <exception cref="InvalidOperationException">The kind or another key is unknown, or a pool of that name is registered already.</exception>

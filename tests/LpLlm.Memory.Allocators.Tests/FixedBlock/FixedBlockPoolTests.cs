@@ -18,19 +18,38 @@ public class FixedBlockPoolTests : FixedBlockFixture
     }
 
     [Fact]
-    public void Rent_AlignmentAboveTheBlocks_NamesTheOption()
+    public async Task Rent_AlignmentAboveTheBlocks_NamesTheOption()
     {
         using var sut = CreateSut();
 
-        sut.Invoking(pool => pool.Rent(1, 512)).Should().Throw<ArgumentOutOfRangeException>().Which.Message
-            .Should().Contain("256 B").And.Contain("BlockAlignmentBytes");
+        var error = sut.Invoking(pool => pool.Rent(1, 512)).Should().Throw<PinnedMemoryExhaustedException>().Which;
+        error.Message.Should().Contain("raise BlockAlignmentBytes");
+        error.IsTransient.Should().BeFalse();
+        sut.TryRent(1, out _, 512).Should().BeFalse("a hybrid pool asks its next member then");
+        await sut.Awaiting(pool => pool.RentAsync(new RentRequest(1) { AlignmentBytes = 512 }).DefaultTimeout())
+            .Should().ThrowAsync<PinnedMemoryExhaustedException>();
+        Source.Reserves.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task Trim_UnpinFails_QuarantinesTheRegion()
+    {
+        Source.FailingReleases.Add(1);
+        using var sut = CreateSut();
+        await sut.OpenAsync(null, CancellationToken.None).DefaultTimeout();
+
+        sut.Trim().Should().Be(0);
+
+        sut.GetSnapshot().Should().Match<PoolSnapshot>(s => s.QuarantinedBytes == 8 * Block && s.FreeBytes == 0 && s.ReservedBytes == 8 * Block);
+        sut.TryRent(1, out _).Should().BeFalse();
     }
 
     [Fact]
     public async Task Rent_SourceRefuses_EveryDoorSaysSoInItsWay()
     {
-        Source.FailingReserves.UnionWith([1, 2, 3, 4]);
-        using var sut = CreateSut();
+        Source.FailingReserves.Add(1);
+        var time = new ManualTimeProvider();
+        using var sut = CreateSut(time: time);
 
         var error = sut.Invoking(pool => pool.Rent(1)).Should().Throw<PinnedMemoryExhaustedException>().Which;
         error.Cause.Should().Be(ExhaustionCause.NoMemory);
@@ -41,7 +60,9 @@ public class FixedBlockPoolTests : FixedBlockFixture
         sut.TryRentBlocks(new PinnedLease[2]).Should().BeFalse();
         Logger.Entries.Count(entry => entry.Id == 1021).Should().Be(2);
         sut.GetSnapshot().FailedRents.Should().Be(4);
+        Source.Reserves.Should().Be(1, "each try may populate the region first, so a refusal is remembered for a second");
 
+        time.Advance(TimeSpan.FromSeconds(1));
         sut.Rent(1).Dispose();
     }
 

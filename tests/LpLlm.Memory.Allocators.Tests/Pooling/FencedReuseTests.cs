@@ -135,6 +135,38 @@ public class FencedReuseTests : PoolFixture
     }
 
     [Fact]
+    public async Task Rent_AfterAFenceFailed_DoesNotWaitForItsBlock()
+    {
+        var sut = CreateSut(capacityBytes: MiB, fenceTimeout: Long);
+        var fence = new VirtualFence();
+        sut.Rent(MiB).ReturnAfter(fence);
+        fence.Fail(new InvalidOperationException("illegal address"));
+        await TestTimeouts.UntilAsync(() => Logger.Entries.Any(entry => entry.Id == 1002));
+        var started = TimeProvider.System.GetTimestamp();
+
+        sut.TryRent(1, out _).Should().BeFalse();
+
+        TimeProvider.System.GetElapsedTime(started).Should().BeLessThan(Long, "a stranded block never comes back");
+    }
+
+    [Fact]
+    public async Task ReturnAfter_FenceThrowsWhenAsked_StrandsItsBlockAndNothingElse()
+    {
+        var sut = CreateSut(capacityBytes: MiB);
+        object stream = new();
+        var next = new VirtualFence(stream);
+        var leases = new[] { sut.Rent(MiB / 2), sut.Rent(MiB / 2) };
+
+        leases[0].ReturnAfter(new ThrowingFence(stream));
+        leases[1].ReturnAfter(next);
+        next.Complete();
+
+        await TestTimeouts.UntilAsync(() => sut.GetSnapshot().PendingBytes == MiB / 2);
+        sut.Rent(MiB / 2).Dispose();
+        Logger.Entries.Should().ContainSingle(entry => entry.Id == 1002);
+    }
+
+    [Fact]
     public void ReturnAfter_NeverQueriesAFenceUnderALock()
     {
         using var sut = CreateSut(capacityBytes: MiB, threadCacheBytes: MiB);
@@ -188,6 +220,19 @@ public class FencedReuseTests : PoolFixture
         open.RemoveAt(index);
         owners.Release(address, length, 1);
         fence.Complete();
+    }
+
+    private sealed class ThrowingFence(object stream) : IFence
+    {
+        public object? StreamKey => stream;
+
+        public bool IsCompleted => throw new InvalidOperationException("sticky error");
+
+        public async ValueTask WaitAsync(CancellationToken cancellationToken = default)
+        {
+            await Task.Yield();
+            throw new InvalidOperationException("sticky error");
+        }
     }
 
     private sealed class ReentrantFence(IPinnedMemoryPool pool) : IFence

@@ -73,8 +73,8 @@ public class PinnedPoolGrowthTests : PoolFixture
     [Fact]
     public async Task Rent_SourceRefuses_SaysNoMemoryAndWhyAndRecovers()
     {
-        Source.FailingReserves.UnionWith([1, 2, 3]);
-        using var sut = CreateSut();
+        Source.FailingReserves.UnionWith([1]);
+        using var sut = CreateSut(time: Time);
 
         var error = sut.Invoking(pool => pool.Rent(1)).Should().Throw<PinnedMemoryExhaustedException>().Which;
         error.Cause.Should().Be(ExhaustionCause.NoMemory);
@@ -84,6 +84,8 @@ public class PinnedPoolGrowthTests : PoolFixture
         Logger.Entries.Should().ContainSingle(entry => entry.Id == 1003, "an answer without a reason must leave one in the log");
         (await sut.Awaiting(pool => pool.RentAsync(1).AsTask().DefaultTimeout()).Should().ThrowAsync<PinnedMemoryExhaustedException>())
             .Which.Cause.Should().Be(ExhaustionCause.NoMemory, "nothing is out that could come back, so it does not wait");
+        Source.Reserves.Should().Be(1, "each try may populate a slab first, so a refusal is remembered for a second");
+        Time.Advance(TimeSpan.FromSeconds(1));
         using var lease = sut.Rent(1);
 
         sut.GetSnapshot().ReservedBytes.Should().Be(MiB);
@@ -125,6 +127,70 @@ public class PinnedPoolGrowthTests : PoolFixture
         Source.Reserves.Should().Be(1);
         sut.GetSnapshot().LiveLeases.Should().Be(3);
         Array.ForEach(leases, lease => lease.Dispose());
+    }
+
+    [Fact]
+    public async Task Rent_SeveralWantTheLastSlab_OneGetsItAndTheOthersAreToldAtOnce()
+    {
+        var gate = new TaskCompletionSource();
+        Source.Gate = gate.Task;
+        using var sut = CreateSut(capacityBytes: MiB);
+        var rents = Enumerable.Range(0, 4).Select(_ => Task.Run(() => sut.TryRent(MiB, out var lease) ? lease : null)).ToList();
+        await TestTimeouts.UntilAsync(() => Source.Reserves == 1);
+        gate.SetResult();
+
+        var leases = await Task.WhenAll(rents).DefaultTimeout();
+
+        leases.OfType<PinnedLease>().Should().ContainSingle().Which.Dispose();
+    }
+
+    [Fact]
+    public async Task RentAsync_TheIdleSlabIsTrimmedJustBeforeItWaits_GrowsThePoolAgain()
+    {
+        using var sut = CreateSut(capacityBytes: MiB);
+        for (var round = 0; round < 300; round++)
+        {
+            var all = sut.Rent(MiB);
+            var waiting = Task.Run(() => sut.RentAsync(MiB).AsTask());
+            var free = Task.Run(all.Dispose);
+            var trim = Task.Run(() => sut.Trim());
+            await Task.WhenAll(free, trim).DefaultTimeout();
+
+            (await waiting.WaitAsync(TimeSpan.FromSeconds(4))).Dispose(); // the pool's own RentTimeout is 5 s
+        }
+    }
+
+    [Fact]
+    public async Task Trim_UnpinFails_QuarantinesTheSlabAndKeepsItsQuota()
+    {
+        Source.FailingReleases.Add(1);
+        using var sut = CreateSut(capacityBytes: 2 * MiB);
+        var leases = new[] { sut.Rent(MiB), sut.Rent(MiB) };
+        leases[0].Dispose();
+
+        sut.Trim().Should().Be(0);
+
+        sut.GetSnapshot().Should().Match<PoolSnapshot>(s =>
+            s.QuarantinedBytes == MiB && s.ReservedBytes == 2 * MiB && s.FreeBytes == 0 && s.LargestFreeBytes == 0);
+        Logger.Entries.Should().ContainSingle(entry => entry.Id == 1004);
+        sut.TryRent(1, out _).Should().BeFalse("its quota is not given back");
+        leases[1].Dispose();
+        sut.Trim().Should().Be(MiB);
+        await sut.DisposeAsync().AsTask().DefaultTimeout();
+    }
+
+    [Fact]
+    public async Task Dispose_WhileItOpens_EndsTheOpening()
+    {
+        Source.Gate = new TaskCompletionSource().Task;
+        var sut = CreateSut(initialBytes: 4 * MiB);
+        var opening = sut.OpenAsync(null, CancellationToken.None);
+        await TestTimeouts.UntilAsync(() => Source.Reserves == 1);
+
+        await sut.DisposeAsync().AsTask().DefaultTimeout();
+
+        await opening.Awaiting(task => task.DefaultTimeout()).Should().ThrowAsync<ObjectDisposedException>();
+        Source.ReservedBytes.Should().Be(0);
     }
 
     [Fact]

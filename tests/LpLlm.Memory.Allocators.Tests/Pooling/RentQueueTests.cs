@@ -21,7 +21,7 @@ public sealed class RentQueueTests : IDisposable
     public void Dispose() => _cancellation.Dispose();
 
     [Fact]
-    public async Task Wait_GivesUpWhileItIsServed_TheLeaseGoesBack()
+    public async Task Wait_GivesUpWhileItIsServed_GetsTheLeaseThatWasTakenForIt()
     {
         using var all = _pool.Rent(1000);
         var waiting = _sut.WaitAsync(new RentRequest(1000), Long, _cancellation.Token);
@@ -35,8 +35,49 @@ public sealed class RentQueueTests : IDisposable
 
         _sut.Serve();
 
-        await waiting.Awaiting(task => task.DefaultTimeout()).Should().ThrowAsync<OperationCanceledException>();
-        _pool.LiveLeases.Should().Be(0);
+        (await waiting.DefaultTimeout()).Dispose();
+        _pool.LiveLeases.Should().Be(0, "nobody's lease would have been a rent that another failed for");
+    }
+
+    [Fact]
+    public async Task Wait_GivesUpWhileNothingIsFoundForIt_EndsAndLetsTheNextOneIn()
+    {
+        using var all = _pool.Rent(1000);
+        var first = _sut.WaitAsync(new RentRequest(1000), Long, _cancellation.Token);
+        var second = _sut.WaitAsync(new RentRequest(10), Long, default);
+        all.Dispose();
+        _tryTake = request =>
+        {
+            if (request.LengthBytes == 10)
+            {
+                return _pool.Rent(10);
+            }
+
+            _cancellation.Cancel();
+            return null;
+        };
+
+        _sut.Serve();
+
+        await first.Awaiting(task => task.DefaultTimeout()).Should().ThrowAsync<OperationCanceledException>();
+        (await second.DefaultTimeout()).Dispose();
+    }
+
+    [Fact]
+    public async Task Serve_OthersNeverStopReturning_DoesNotHoldItsCaller()
+    {
+        using var all = _pool.Rent(1000);
+        var waiting = _sut.WaitAsync(new RentRequest(1000), TimeSpan.FromMilliseconds(50), default);
+        _tryTake = _ =>
+        {
+            _sut.Serve(); // somebody else returns something too small, each time it looks
+            return null;
+        };
+
+        await Task.Run(_sut.Serve).DefaultTimeout();
+
+        await waiting.Awaiting(task => task.DefaultTimeout()).Should().ThrowAsync<TimeoutException>();
+        _tryTake = _ => null;
     }
 
     [Fact]

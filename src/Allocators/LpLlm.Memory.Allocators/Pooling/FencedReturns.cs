@@ -40,6 +40,19 @@ internal sealed class FencedReturns<T>(Action<T> retire, Action<T, Exception> st
         }
     }
 
+    /// <summary>Whether a fence has completed. One that fails instead of answering has not: its own wait tells why.</summary>
+    public static bool HasCompleted(IFence fence)
+    {
+        try
+        {
+            return fence.IsCompleted;
+        }
+        catch (Exception) // a device in a sticky error; the watcher gets it from WaitAsync, and strands the block
+        {
+            return false;
+        }
+    }
+
     /// <summary>Retires what has completed; does not wait.</summary>
     public void Sweep()
     {
@@ -78,7 +91,7 @@ internal sealed class FencedReturns<T>(Action<T> retire, Action<T, Exception> st
 
     private void RetireCompleted(Stream stream)
     {
-        while (Peek(stream) is { } head && head.Fence.IsCompleted)
+        while (Peek(stream) is { } head && HasCompleted(head.Fence))
         {
             if (TryDequeue(stream, head))
             {

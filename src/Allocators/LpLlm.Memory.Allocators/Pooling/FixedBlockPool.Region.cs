@@ -15,7 +15,12 @@ internal sealed partial class FixedBlockPool
     // The chain of all blocks while there is no region.
     private int _idleFirst;
     private int _idleLast;
+    /// <summary>A refused region is not asked for again for so long: each try may populate it before it is refused.</summary>
+    private static readonly TimeSpan RefusalInterval = TimeSpan.FromSeconds(1);
+
     private MemorySourceException? _quarantine;
+    private MemorySourceException? _refusal;
+    private long _refusedAt;
     private long _reserved;
     private PoolCapabilities _capabilities;
 
@@ -70,6 +75,7 @@ internal sealed partial class FixedBlockPool
         var live = Math.Clamp(rents - returns, 0, Blocks - pending);
         cached = Math.Min(cached, Blocks - pending - live);
         var reserved = Volatile.Read(ref _reserved);
+        var quarantined = _quarantine is null ? 0 : RegionBytes;
         return new PoolSnapshot
         {
             CapacityBytes = RegionBytes,
@@ -78,6 +84,7 @@ internal sealed partial class FixedBlockPool
             UsedBytes = live * _strideBytes,
             PendingBytes = pending * _strideBytes,
             CachedBytes = cached * _strideBytes,
+            QuarantinedBytes = quarantined,
             LargestFreeBytes = live + pending < Blocks && _quarantine is null ? _blockBytes : 0,
             PeakUsedBytes = Math.Clamp(_accounts.Peak, live + pending + cached, Blocks) * _strideBytes,
             LiveLeases = live,
@@ -128,10 +135,16 @@ internal sealed partial class FixedBlockPool
                 failure);
         }
 
-        var region = await _source.ReserveAsync(RegionBytes, progress, cancellationToken).ConfigureAwait(false);
+        if (_refusal is { } refusal && _time.GetElapsedTime(_refusedAt) < RefusalInterval)
+        {
+            throw refusal;
+        }
+
+        var region = await ReserveAsync(progress, cancellationToken).ConfigureAwait(false);
         if (IsDisposed)
         {
-            region.Dispose();
+            _region = region;
+            ReleaseRegion(region);
             throw DisposedMeanwhile();
         }
 
@@ -144,6 +157,33 @@ internal sealed partial class FixedBlockPool
         _free.Push(_idleFirst, _idleLast);
         Interlocked.Increment(ref _phase);
         AllocatorsLog.BlocksReserved(_logger, Name, Blocks, _strideBytes, _source.Name);
+    }
+
+    private async Task<MemoryRegion> ReserveAsync(IProgress<long>? progress, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var region = await _source.ReserveAsync(RegionBytes, progress, cancellationToken).ConfigureAwait(false);
+            _refusal = null;
+            return region;
+        }
+        catch (MemorySourceException failure)
+        {
+            (_refusal, _refusedAt) = (failure, _time.GetTimestamp());
+            if (failure.QuarantinedBytes > 0)
+            {
+                Quarantine(failure); // else every further try would leave as much behind
+                Volatile.Write(ref _reserved, RegionBytes);
+            }
+
+            throw;
+        }
+    }
+
+    private void Quarantine(MemorySourceException failure)
+    {
+        _quarantine = failure;
+        AllocatorsLog.BlocksQuarantined(_logger, failure, Name, RegionBytes);
     }
 
     /// <summary>Takes all blocks off the stack, if all are there. The semaphore is held.</summary>
@@ -192,8 +232,7 @@ internal sealed partial class FixedBlockPool
         }
         catch (MemorySourceException failure)
         {
-            _quarantine = failure;
-            AllocatorsLog.BlocksQuarantined(_logger, failure, Name, RegionBytes);
+            Quarantine(failure);
             return 0;
         }
         finally

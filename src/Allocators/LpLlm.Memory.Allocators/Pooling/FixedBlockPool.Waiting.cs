@@ -11,13 +11,13 @@ internal sealed partial class FixedBlockPool
     public ValueTask<PinnedLease> RentAsync(RentRequest request, CancellationToken cancellationToken = default)
     {
         RentArguments.Check(request);
-        CheckAlignment(request.AlignmentBytes);
         if (cancellationToken.IsCancellationRequested)
         {
             return ValueTask.FromCanceled<PinnedLease>(cancellationToken);
         }
 
         return _queue.Count == 0
+            && Fits(request.LengthBytes, request.AlignmentBytes)
             && (TryTakeCached(request.LengthBytes, request.AlignmentBytes, out var lease) || (lease = TakeShared(request.LengthBytes)) is not null)
             ? new ValueTask<PinnedLease>(lease)
             : new ValueTask<PinnedLease>(RentSlowlyAsync(request, cancellationToken));
@@ -25,10 +25,10 @@ internal sealed partial class FixedBlockPool
 
     private async Task<PinnedLease> RentSlowlyAsync(RentRequest request, CancellationToken cancellationToken)
     {
-        if (request.LengthBytes > _blockBytes)
+        if (!Fits(request.LengthBytes, request.AlignmentBytes))
         {
             _accounts.CountFailed();
-            throw Exhausted(request.LengthBytes, waited: null, refusal: null);
+            throw Exhausted(request.LengthBytes, request.AlignmentBytes, waited: null, refusal: null);
         }
 
         var started = _time.GetTimestamp();
@@ -40,19 +40,23 @@ internal sealed partial class FixedBlockPool
                 await OpenRegionAsync(progress: null, cancellationToken).ConfigureAwait(false);
             }
 
+            if (lease is not null)
+            {
+                return lease;
+            }
+
             _fenced.Sweep();
-            return lease
-                ?? await WaitAsync(request, request.Timeout ?? _settings.RentTimeout, cancellationToken).ConfigureAwait(false);
+            return await WaitAsync(request, request.Timeout ?? _settings.RentTimeout, cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
             _accounts.CountFailed();
-            throw Exhausted(request.LengthBytes, _time.GetElapsedTime(started), refusal: null);
+            throw Exhausted(request.LengthBytes, request.AlignmentBytes, _time.GetElapsedTime(started), refusal: null);
         }
         catch (MemorySourceException refusal)
         {
             _accounts.CountFailed();
-            throw Exhausted(request.LengthBytes, waited: null, refusal);
+            throw Exhausted(request.LengthBytes, request.AlignmentBytes, waited: null, refusal);
         }
     }
 
@@ -60,15 +64,13 @@ internal sealed partial class FixedBlockPool
     private PinnedLease? RentSlowly(long lengthBytes, int alignmentBytes, out MemorySourceException? refusal)
     {
         RentArguments.Check(lengthBytes, alignmentBytes);
-        CheckAlignment(alignmentBytes);
         refusal = null;
         PinnedLease? lease = null;
         try
         {
-            lease = TakeShared(lengthBytes);
-            if (lease is null && lengthBytes <= _blockBytes)
+            if (Fits(lengthBytes, alignmentBytes))
             {
-                lease = TakeOrWaitForFences(lengthBytes);
+                lease = TakeShared(lengthBytes) ?? TakeOrWaitForFences(lengthBytes);
             }
         }
         catch (MemorySourceException failure)
@@ -175,24 +177,22 @@ internal sealed partial class FixedBlockPool
         return Lease(number, lengthBytes);
     }
 
-    private void CheckAlignment(int alignmentBytes)
+    private bool Fits(long lengthBytes, int alignmentBytes)
     {
-        if (alignmentBytes > _alignmentBytes)
-        {
-            throw new ArgumentOutOfRangeException(
-                nameof(alignmentBytes),
-                alignmentBytes,
-                $"The blocks of pool '{Name}' are aligned to {_alignmentBytes} B; ask for no more, or raise BlockAlignmentBytes.");
-        }
+        ObjectDisposedException.ThrowIf(IsDisposed, this);
+        return lengthBytes <= _blockBytes && alignmentBytes <= _alignmentBytes;
     }
 
-    private PinnedMemoryExhaustedException Exhausted(long lengthBytes, TimeSpan? waited, MemorySourceException? refusal)
+    private PinnedMemoryExhaustedException Exhausted(
+        long lengthBytes, int alignmentBytes, TimeSpan? waited, MemorySourceException? refusal)
     {
         var snapshot = GetSnapshot();
+        var largest = alignmentBytes > _alignmentBytes ? 0 : _blockBytes; // at this alignment
         var (cause, limit) = lengthBytes > _blockBytes ? (ExhaustionCause.Limit, nameof(BlockBytes))
+            : alignmentBytes > _alignmentBytes ? (ExhaustionCause.Limit, nameof(FixedBlockPinnedPoolOptions.BlockAlignmentBytes))
             : refusal is not null ? (ExhaustionCause.NoMemory, nameof(Blocks))
             : snapshot.PendingBytes > 0 ? (ExhaustionCause.Pending, nameof(Blocks))
             : (ExhaustionCause.Limit, nameof(Blocks));
-        return new PinnedMemoryExhaustedException(Name, cause, lengthBytes, _blockBytes, snapshot, waited, limit, refusal);
+        return new PinnedMemoryExhaustedException(Name, cause, lengthBytes, largest, snapshot, waited, limit, refusal);
     }
 }

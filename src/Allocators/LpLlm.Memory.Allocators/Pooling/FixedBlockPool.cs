@@ -86,7 +86,7 @@ internal sealed partial class FixedBlockPool : IFixedBlockPool, IOpenablePool, I
         }
 
         lease = RentSlowly(lengthBytes, alignmentBytes, out var refusal);
-        return lease ?? throw Exhausted(lengthBytes, waited: null, refusal);
+        return lease ?? throw Exhausted(lengthBytes, alignmentBytes, waited: null, refusal);
     }
 
     public bool TryRent(long lengthBytes, [NotNullWhen(true)] out PinnedLease? lease, int alignmentBytes = 256)
@@ -115,7 +115,7 @@ internal sealed partial class FixedBlockPool : IFixedBlockPool, IOpenablePool, I
             throw NotLeased(block);
         }
 
-        if (fence is not null && !fence.IsCompleted)
+        if (fence is not null && !FencedReturns<PendingBlock>.HasCompleted(fence))
         {
             SetPending(block, number, word, fence);
             return;

@@ -46,7 +46,7 @@ internal sealed partial class PinnedPool
         ref var place = ref cache.TryPush(bytes);
         if (Unsafe.IsNullRef(ref place))
         {
-            place = ref MakeRoom(cache, bytes);
+            place = ref MakeRoom(cache, bytes); // leaves the cache if it throws
             if (Unsafe.IsNullRef(ref place))
             {
                 cache.Exit();
@@ -70,9 +70,14 @@ internal sealed partial class PinnedPool
             return ref Unsafe.NullRef<CachedBlock>();
         }
 
-        if (flush.Blocks > 0)
+        try
         {
             Flush(cache, flush.Stack, flush.Blocks);
+        }
+        catch
+        {
+            cache.Exit(); // a block that a wrapper returned twice, say: an error, but not a gate that stays shut
+            throw;
         }
 
         return ref cache.TryPush(bytes);

@@ -95,7 +95,7 @@ internal sealed partial class PinnedPool
         _gate.Enter();
         try
         {
-            drained = _live + _pendingLeases == 0;
+            drained = _live + _pendingLeases == 0 && _reserved == _quarantined; // the last slab is really gone
         }
         finally
         {

@@ -6,10 +6,14 @@ internal sealed partial class PinnedPool
     private readonly SemaphoreSlim _resize = new(1, 1);
     private readonly CancellationTokenSource _closing = new();
 
-    public async Task OpenAsync(IProgress<PinProgress>? progress, CancellationToken cancellationToken)
-    {
-        await _resize.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
+    /// <summary>A refused growth is not tried again for so long: each try may populate a slab before it is refused.</summary>
+    private static readonly TimeSpan RefusalInterval = TimeSpan.FromSeconds(1);
+
+    private MemorySourceException? _refusal;
+    private long _refusedAt;
+
+    public Task OpenAsync(IProgress<PinProgress>? progress, CancellationToken cancellationToken) => ResizeAsync(
+        async token =>
         {
             _source.EnsureAvailable(Math.Max(0, _settings.InitialBytes - Interlocked.Read(ref _reserved)));
             while (Interlocked.Read(ref _reserved) < _settings.InitialBytes)
@@ -18,14 +22,12 @@ internal sealed partial class PinnedPool
                 var report = progress is null
                     ? null
                     : new DirectProgress(bytes => progress.Report(new PinProgress(before + bytes, _settings.InitialBytes)));
-                await AddSlabAsync(report, cancellationToken).ConfigureAwait(false);
+                await AddSlabAsync(report, token).ConfigureAwait(false);
             }
-        }
-        finally
-        {
-            _resize.Release();
-        }
-    }
+
+            return true;
+        },
+        cancellationToken);
 
     public long Trim(long keepBytes = 0)
     {
@@ -56,40 +58,56 @@ internal sealed partial class PinnedPool
         }
     }
 
-    /// <summary>Takes from all the memory there is, and grows the pool while that has no room and the capacity allows.</summary>
+    /// <summary>Takes from all the memory there is, and grows the pool if that has no room and the capacity allows.</summary>
     private async Task<(PinnedLease? Lease, MemorySourceException? Refusal)> GrowAndTakeAsync(
         RentRequest request, bool behindWaiters, CancellationToken cancellationToken)
     {
-        while (request.LengthBytes <= _settings.SlabBytes)
+        if (request.LengthBytes > _settings.SlabBytes || MustQueue(behindWaiters))
         {
-            var mayGrow = true;
-            var lease = MustQueue(behindWaiters) ? null : TakeFromAll(request, out mayGrow);
-            if (lease is not null || !mayGrow)
-            {
-                return (lease, null);
-            }
-
-            try
-            {
-                lease = await GrowAsync(request, behindWaiters, cancellationToken).ConfigureAwait(false);
-            }
-            catch (MemorySourceException refusal)
-            {
-                return (TakeFromAll(request, out _), refusal);
-            }
-
-            if (lease is not null || MustQueue(behindWaiters))
-            {
-                return (lease, null);
-            }
+            return (null, null);
         }
 
-        return (null, null);
+        var lease = TakeFromAll(request, out var mayGrow);
+        if (lease is not null || !mayGrow)
+        {
+            return (lease, null);
+        }
+
+        try
+        {
+            return (await GrowAsync(request, cancellationToken).ConfigureAwait(false), null);
+        }
+        catch (MemorySourceException refusal)
+        {
+            return (MustQueue(behindWaiters) ? null : TakeFromAll(request, out _), refusal);
+        }
     }
 
     private bool MustQueue(bool behindWaiters) => behindWaiters && _queue.Count > 0;
 
-    private async Task<PinnedLease?> GrowAsync(RentRequest request, bool behindWaiters, CancellationToken cancellationToken)
+    /// <summary>
+    /// Decided while nothing else resizes: whoever did so before may have made room, others may take what this call adds, and null is final,
+    /// because no slab is on its way in or out.
+    /// </summary>
+    private Task<PinnedLease?> GrowAsync(RentRequest request, CancellationToken cancellationToken) => ResizeAsync(
+        async token =>
+        {
+            PinnedLease? lease;
+            while ((lease = TakeFromAll(request, out _)) is null && request.LengthBytes <= NextSlabBytes())
+            {
+                if (_refusal is { } refusal && _time.GetElapsedTime(_refusedAt) < RefusalInterval)
+                {
+                    throw refusal;
+                }
+
+                await AddSlabAsync(progress: null, token).ConfigureAwait(false);
+            }
+
+            return lease;
+        },
+        cancellationToken);
+
+    private async Task<T> ResizeAsync<T>(Func<CancellationToken, Task<T>> resize, CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _closing.Token);
         try
@@ -97,15 +115,7 @@ internal sealed partial class PinnedPool
             await _resize.WaitAsync(either.Token).ConfigureAwait(false);
             try
             {
-                // Whoever held the semaphore may have made room, and others may take what this call adds.
-                PinnedLease? lease;
-                while ((lease = MustQueue(behindWaiters) ? null : Take(request.LengthBytes, request.AlignmentBytes, out _)) is null
-                    && request.LengthBytes <= NextSlabBytes())
-                {
-                    await AddSlabAsync(progress: null, either.Token).ConfigureAwait(false);
-                }
-
-                return lease;
+                return await resize(either.Token).ConfigureAwait(false);
             }
             finally
             {
@@ -122,7 +132,7 @@ internal sealed partial class PinnedPool
     private async Task AddSlabAsync(IProgress<long>? progress, CancellationToken cancellationToken)
     {
         var bytes = NextSlabBytes();
-        var region = await _source.ReserveAsync(bytes, progress, cancellationToken).ConfigureAwait(false);
+        var region = await ReserveAsync(bytes, progress, cancellationToken).ConfigureAwait(false);
         var slab = new PoolSlab(this, region, _createAllocator(bytes));
         var disposed = false;
         _gate.Enter();
@@ -146,7 +156,7 @@ internal sealed partial class PinnedPool
 
         if (disposed)
         {
-            region.Dispose();
+            TryRelease(slab);
             throw new ObjectDisposedException(nameof(PinnedPool), $"Pool '{Name}' was disposed while it grew.");
         }
 
@@ -194,7 +204,7 @@ internal sealed partial class PinnedPool
         long released = 0;
         foreach (var slab in slabs)
         {
-            if (TryRelease(slab.Region))
+            if (TryRelease(slab))
             {
                 Refund(slab);
                 released += slab.Allocator.CapacityBytes;
@@ -204,20 +214,55 @@ internal sealed partial class PinnedPool
         return released;
     }
 
-    /// <summary>Unmaps a region, or, if it cannot be page-unlocked, counts it as quarantined: nobody may map or use that range again.</summary>
-    private bool TryRelease(MemoryRegion region)
+    private async Task<MemoryRegion> ReserveAsync(long bytes, IProgress<long>? progress, CancellationToken cancellationToken)
     {
         try
         {
-            region.Dispose();
+            var region = await _source.ReserveAsync(bytes, progress, cancellationToken).ConfigureAwait(false);
+            _refusal = null;
+            return region;
+        }
+        catch (MemorySourceException refusal)
+        {
+            (_refusal, _refusedAt) = (refusal, _time.GetTimestamp());
+            if (refusal.QuarantinedBytes > 0)
+            {
+                Quarantine(bytes, reserved: bytes, refusal); // else every further try would leave as much behind
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>Unmaps a slab, or, if it cannot be page-unlocked, counts it as quarantined: nobody may map or use that range again.</summary>
+    private bool TryRelease(PoolSlab slab)
+    {
+        try
+        {
+            slab.Region.Dispose();
             return true;
         }
         catch (MemorySourceException failure)
         {
-            Interlocked.Add(ref _quarantined, region.LengthBytes);
-            AllocatorsLog.RegionQuarantined(_logger, failure, Name, region.LengthBytes);
+            Quarantine(slab.Allocator.CapacityBytes, reserved: 0, failure);
             return false;
         }
+    }
+
+    private void Quarantine(long bytes, long reserved, MemorySourceException failure)
+    {
+        _gate.Enter();
+        try
+        {
+            _quarantined += bytes;
+            _reserved += reserved;
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+
+        AllocatorsLog.RegionQuarantined(_logger, failure, Name, bytes);
     }
 
     private void Refund(PoolSlab slab)

@@ -3,6 +3,8 @@ namespace LpLlm.Memory.Pooling;
 /// <summary>What a rent does that finds no room at once: it looks everywhere, grows the pool, and waits.</summary>
 internal sealed partial class PinnedPool
 {
+    private int _growsForWaiters;
+
     public ValueTask<PinnedLease> RentAsync(RentRequest request, CancellationToken cancellationToken = default)
     {
         RentArguments.Check(request);
@@ -64,6 +66,42 @@ internal sealed partial class PinnedPool
         }
     }
 
+    /// <summary>
+    /// What the queue takes with. A waiter's slab may have been given back just before it began to wait: then the pool grows again, in
+    /// the background, and the new slab serves the queue.
+    /// </summary>
+    private PinnedLease? TakeForWaiter(RentRequest request)
+    {
+        var lease = Take(request.LengthBytes, request.AlignmentBytes, out var mayGrow);
+        if (lease is null && mayGrow && Interlocked.Exchange(ref _growsForWaiters, 1) == 0)
+        {
+            _ = GrowForWaitersAsync(request);
+        }
+
+        return lease;
+    }
+
+    private async Task GrowForWaitersAsync(RentRequest request)
+    {
+        try
+        {
+            await Task.Yield(); // the caller serves the queue, perhaps in a lease's Dispose
+            (await GrowAsync(request, CancellationToken.None).ConfigureAwait(false))?.Dispose();
+        }
+        catch (MemorySourceException refusal)
+        {
+            AllocatorsLog.GrowthRefused(_logger, refusal, Name, request.LengthBytes);
+        }
+        catch (ObjectDisposedException)
+        {
+            // The waiters are told so by the queue.
+        }
+        finally
+        {
+            Volatile.Write(ref _growsForWaiters, 0);
+        }
+    }
+
     private PinnedLease? WaitForFences(in RentRequest request)
     {
         try
@@ -117,9 +155,9 @@ internal sealed partial class PinnedPool
         _gate.Enter();
         try
         {
-            return _pending > 0
+            return _pending > _stranded
                 && _settings.FenceTimeout > TimeSpan.Zero
-                && lengthBytes <= Math.Min(_settings.SlabBytes, _settings.CapacityBytes - _used - _quarantined);
+                && lengthBytes <= Math.Min(_settings.SlabBytes, _settings.CapacityBytes - _used - _stranded - _quarantined);
         }
         finally
         {

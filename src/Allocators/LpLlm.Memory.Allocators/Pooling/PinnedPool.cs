@@ -30,6 +30,7 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
     private long _reserved;
     private long _pageable;
     private long _quarantined;
+    private long _stranded;
     private long _unitMask;
     private long _used;
     private long _pending;
@@ -55,8 +56,8 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
         _capabilities = source.Capabilities;
         _fenced = new FencedReturns<PendingBlock>(
             pending => Free(pending.Slab, pending.Block, wasPending: true),
-            (pending, failure) => AllocatorsLog.FenceFailed(_logger, failure, Name, pending.Block.LengthBytes));
-        _queue = new RentQueue(_time, request => Take(request.LengthBytes, request.AlignmentBytes, out _));
+            Strand);
+        _queue = new RentQueue(_time, TakeForWaiter);
         _cacheBytes = CacheBytesFor(settings);
         _caches = _cacheBytes > 0 ? new ThreadCaches<BlockCache>(() => new BlockCache(_cacheBytes), DrainCache) : null;
     }
@@ -104,7 +105,8 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
                 largest = Math.Max(largest, slab.Allocator.LargestFreeBytes);
             }
 
-            var cached = _caches?.Sum(static cache => cache.Bytes) ?? 0;
+            // A block that moves from one cache to another meanwhile may be counted twice.
+            var cached = Math.Min(_used, _caches?.Sum(static cache => cache.Bytes) ?? 0);
             return new PoolSnapshot
             {
                 CapacityBytes = _settings.CapacityBytes,
@@ -116,7 +118,7 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
                 QuarantinedBytes = _quarantined,
                 LargestFreeBytes = largest,
                 PeakUsedBytes = _peak,
-                LiveLeases = _live - (_caches?.Sum(static cache => cache.CountBlocks()) ?? 0),
+                LiveLeases = Math.Max(0, _live - (_caches?.Sum(static cache => cache.CountBlocks()) ?? 0)),
                 WaitingRents = _queue.Count,
                 TotalRents = _totalRents + (_caches?.Sum(static cache => cache.Hits) ?? 0),
                 FailedRents = Volatile.Read(ref _failedRents),
@@ -131,7 +133,7 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
     /// <summary>Takes a lease back, at once or when its fence completes.</summary>
     public void TakeBack(PoolSlab slab, in LeasedBlock block, IFence? fence)
     {
-        if (fence is null || fence.IsCompleted)
+        if (fence is null || FencedReturns<PendingBlock>.HasCompleted(fence))
         {
             if (!TryCache(slab, block))
             {
@@ -261,6 +263,22 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
         }
 
         Abandon(abandoned);
+    }
+
+    /// <summary>A device may still write to the block, for ever: it stays pending, and nobody waits for it.</summary>
+    private void Strand(PendingBlock pending, Exception failure)
+    {
+        _gate.Enter();
+        try
+        {
+            _stranded += pending.Slab.RoundedBytes(pending.Block.LengthBytes);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+
+        AllocatorsLog.FenceFailed(_logger, failure, Name, pending.Block.LengthBytes);
     }
 
     private PinnedMemoryExhaustedException Exhausted(long lengthBytes, TimeSpan? waited, MemorySourceException? refusal)

@@ -12,6 +12,9 @@ namespace LpLlm.Memory.Pooling;
 /// <param name="tryTake">Takes memory for a request, or answers null when there is no room. Must not throw for lack of room.</param>
 internal sealed class RentQueue(TimeProvider time, Func<RentRequest, PinnedLease?> tryTake)
 {
+    /// <summary>How often one caller looks again for others, before it leaves that to the thread pool.</summary>
+    private const int RoundsPerThread = 16;
+
     private readonly Lock _gate = new();
 
     // High, normal, low.
@@ -39,23 +42,21 @@ internal sealed class RentQueue(TimeProvider time, Func<RentRequest, PinnedLease
             Interlocked.Increment(ref _count);
         }
 
-        Serve();
-        if (waiter.Task.IsCompleted)
+        if (timeout == TimeSpan.Zero)
         {
+            Serve();
+            Withdraw(waiter, new TimeoutException());
             return await waiter.Task.ConfigureAwait(false);
         }
 
-        if (timeout == TimeSpan.Zero)
-        {
-            Withdraw(waiter, new TimeoutException());
-        }
-
+        // Before serving: this thread may have to serve others too.
         var cancellation = cancellationToken.UnsafeRegister(
             (state, token) => Withdraw((RentWaiter)state!, new OperationCanceledException(token)), waiter);
         using var deadline = time.CreateTimer(
             state => Withdraw((RentWaiter)state!, new TimeoutException()), waiter, timeout, Timeout.InfiniteTimeSpan);
         try
         {
+            Serve();
             return await waiter.Task.ConfigureAwait(false);
         }
         finally
@@ -68,20 +69,10 @@ internal sealed class RentQueue(TimeProvider time, Func<RentRequest, PinnedLease
     public void Serve()
     {
         // Calls that come while one serves are counted, and make it look once more: no wake-up is lost.
-        if (Interlocked.Increment(ref _serveCalls) != 1)
+        if (Interlocked.Increment(ref _serveCalls) == 1)
         {
-            return;
+            ServeInRounds();
         }
-
-        int seen;
-        do
-        {
-            seen = Volatile.Read(ref _serveCalls);
-            while (GetFirst() is { } waiter && TryServe(waiter))
-            {
-            }
-        }
-        while (Interlocked.Add(ref _serveCalls, -seen) != 0);
     }
 
     /// <summary>Fails every waiter, and every later one.</summary>
@@ -91,14 +82,40 @@ internal sealed class RentQueue(TimeProvider time, Func<RentRequest, PinnedLease
         lock (_gate)
         {
             _closed = failure;
-            abandoned = [.. _waiters.SelectMany(list => list)];
+            var all = _waiters.SelectMany(list => list).ToLookup(waiter => waiter.IsBeingServed);
+            foreach (var waiter in all[true])
+            {
+                waiter.Withdrawal = failure;
+            }
+
+            abandoned = [.. all[false]];
             abandoned.ForEach(RemoveUnsynchronized);
         }
 
         abandoned.ForEach(waiter => waiter.TrySetException(failure));
     }
 
-    private RentWaiter? GetFirst()
+    private void ServeInRounds()
+    {
+        for (var round = 0; round < RoundsPerThread; round++)
+        {
+            var seen = Volatile.Read(ref _serveCalls);
+            while (TakeFirst() is { } waiter && TryServe(waiter))
+            {
+            }
+
+            if (Interlocked.Add(ref _serveCalls, -seen) == 0)
+            {
+                return;
+            }
+        }
+
+        // Others keep returning memory that the one in front cannot use: that must not hold this caller for ever.
+        ThreadPool.UnsafeQueueUserWorkItem(static queue => queue.ServeInRounds(), this, preferLocal: false);
+    }
+
+    /// <summary>The waiter in front, marked as being served: from here on it gets its answer from the one who serves it.</summary>
+    private RentWaiter? TakeFirst()
     {
         if (Count == 0)
         {
@@ -107,55 +124,64 @@ internal sealed class RentQueue(TimeProvider time, Func<RentRequest, PinnedLease
 
         lock (_gate)
         {
-            return (_waiters[0].First ?? _waiters[1].First ?? _waiters[2].First)?.Value;
+            var waiter = (_waiters[0].First ?? _waiters[1].First ?? _waiters[2].First)?.Value;
+            if (waiter is not null)
+            {
+                waiter.IsBeingServed = true;
+            }
+
+            return waiter;
         }
     }
 
     private bool TryServe(RentWaiter waiter)
     {
-        PinnedLease? lease;
+        PinnedLease? lease = null;
+        Exception? failure = null;
         try
         {
             lease = tryTake(waiter.Request);
         }
-        catch (Exception failure) // the pool does not work: that is this waiter's answer, not the answer of whoever returned a lease
+        catch (Exception thrown) // the pool does not work: that is this waiter's answer, not the answer of whoever returned a lease
         {
-            if (TryRemove(waiter))
-            {
-                waiter.TrySetException(failure);
-            }
-
-            return true;
+            failure = thrown;
         }
 
-        if (lease is null)
-        {
-            return false;
-        }
-
-        if (TryRemove(waiter))
-        {
-            waiter.TrySetResult(lease);
-        }
-        else
-        {
-            lease.Dispose(); // it gave up meanwhile; the next in line gets the memory
-        }
-
-        return true;
-    }
-
-    private bool TryRemove(RentWaiter waiter)
-    {
         lock (_gate)
         {
-            if (waiter.Place.List is null)
+            waiter.IsBeingServed = false;
+            failure ??= waiter.Withdrawal;
+            if (lease is null && failure is null)
             {
                 return false;
             }
 
             RemoveUnsynchronized(waiter);
-            return true;
+        }
+
+        // A lease that was had is handed over even when the waiter gave up meanwhile: else it would be nobody's for an instant, and a rent
+        // of that instant would fail falsely.
+        if (lease is not null)
+        {
+            waiter.TrySetResult(lease);
+        }
+        else
+        {
+            Fail(waiter, failure!);
+        }
+
+        return true;
+    }
+
+    private static void Fail(RentWaiter waiter, Exception failure)
+    {
+        if (failure is OperationCanceledException canceled)
+        {
+            waiter.TrySetCanceled(canceled.CancellationToken);
+        }
+        else
+        {
+            waiter.TrySetException(failure);
         }
     }
 
@@ -168,20 +194,23 @@ internal sealed class RentQueue(TimeProvider time, Func<RentRequest, PinnedLease
     /// <summary>A waiter's way out, by its deadline or its token; does nothing if it was served before.</summary>
     private void Withdraw(RentWaiter waiter, Exception failure)
     {
-        if (!TryRemove(waiter))
+        lock (_gate)
         {
-            return;
+            if (waiter.Place.List is null)
+            {
+                return;
+            }
+
+            if (waiter.IsBeingServed)
+            {
+                waiter.Withdrawal ??= failure;
+                return;
+            }
+
+            RemoveUnsynchronized(waiter);
         }
 
-        if (failure is OperationCanceledException canceled)
-        {
-            waiter.TrySetCanceled(canceled.CancellationToken);
-        }
-        else
-        {
-            waiter.TrySetException(failure);
-        }
-
+        Fail(waiter, failure);
         Serve(); // the next in line may be smaller
     }
 }

@@ -97,6 +97,11 @@ internal sealed class ThreadCaches<TCache>(Func<TCache> create, Action<TCache> d
         cache.OwnerExited = () => Unregister(cache);
         lock (_gate)
         {
+            if (Volatile.Read(ref _closed) != 0)
+            {
+                return null; // disposed meanwhile: the slot is another pool's
+            }
+
             Volatile.Write(ref _all, [.. _all, cache]);
         }
 
