@@ -12,6 +12,9 @@ internal sealed partial class PinnedPool
     private MemorySourceException? _refusal;
     private long _refusedAt;
 
+    private MemorySourceException? FreshRefusal =>
+        _refusal is { } refusal && _time.GetElapsedTime(Volatile.Read(ref _refusedAt)) < RefusalInterval ? refusal : null;
+
     public Task OpenAsync(IProgress<PinProgress>? progress, CancellationToken cancellationToken) => ResizeAsync(
         async token =>
         {
@@ -95,7 +98,7 @@ internal sealed partial class PinnedPool
             PinnedLease? lease;
             while ((lease = TakeFromAll(request, out _)) is null && request.LengthBytes <= NextSlabBytes())
             {
-                if (_refusal is { } refusal && _time.GetElapsedTime(_refusedAt) < RefusalInterval)
+                if (FreshRefusal is { } refusal)
                 {
                     throw refusal;
                 }
@@ -224,7 +227,8 @@ internal sealed partial class PinnedPool
         }
         catch (MemorySourceException refusal)
         {
-            (_refusal, _refusedAt) = (refusal, _time.GetTimestamp());
+            Volatile.Write(ref _refusedAt, _time.GetTimestamp());
+            _refusal = refusal;
             if (refusal.QuarantinedBytes > 0)
             {
                 Quarantine(bytes, reserved: bytes, refusal); // else every further try would leave as much behind
