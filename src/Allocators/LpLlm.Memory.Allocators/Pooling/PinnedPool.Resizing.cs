@@ -49,14 +49,12 @@ internal sealed partial class PinnedPool
             throw new ObjectDisposedException(nameof(PinnedPool), $"Pool '{Name}' is disposed.");
         }
 
-        CloseCaches();
         try
         {
             return Release(RemoveIdleSlabs(keepBytes));
         }
         finally
         {
-            OpenCaches();
             _resize.Release();
         }
     }
@@ -170,6 +168,7 @@ internal sealed partial class PinnedPool
     private List<PoolSlab> RemoveIdleSlabs(long keepBytes)
     {
         var idle = new List<PoolSlab>();
+        CloseCaches(); // a cached block keeps its slab from being idle
         _gate.Enter();
         try
         {
@@ -196,6 +195,7 @@ internal sealed partial class PinnedPool
         finally
         {
             _gate.Exit();
+            OpenCaches(); // before anything is unmapped: that may take seconds
         }
 
         return idle;
