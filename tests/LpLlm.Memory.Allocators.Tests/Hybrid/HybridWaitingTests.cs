@@ -36,13 +36,14 @@ public sealed class HybridWaitingTests : HybridFixture, IDisposable
     public async Task RentAsync_TheFirstMembersFenceHasCompletedUnseen_IsServedByIt()
     {
         using var sut = Hybrid(Chain(_first), Chain(_second));
-        var fence = new VirtualFence();
+        var fence = new UnseenFence();
         _first.Rent(MiB).ReturnAfter(fence);
-        fence.Complete();
+        fence.IsCompleted = true;
 
         using var lease = await sut.RentAsync(MiB).DefaultTimeout();
 
         (lease.PoolName, lease.Placement).Should().Be(("first", LeasePlacement.FirstChoice));
+        fence.WakeWaiters();
     }
 
     [Fact]
@@ -176,5 +177,19 @@ public sealed class HybridWaitingTests : HybridFixture, IDisposable
     {
         _first.Dispose();
         _second.Dispose();
+    }
+
+    /// <summary>A completed fence shows to who asks before it wakes who waits, as on a busy machine: only a rent takes the block back.</summary>
+    private sealed class UnseenFence : IFence
+    {
+        private readonly TaskCompletionSource _waiters = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public object? StreamKey => null;
+
+        public bool IsCompleted { get; set; }
+
+        public ValueTask WaitAsync(CancellationToken cancellationToken = default) => new(_waiters.Task.WaitAsync(cancellationToken));
+
+        public void WakeWaiters() => _waiters.SetResult();
     }
 }
