@@ -73,7 +73,8 @@ internal static class HybridChain
                 .Select(member => FindPageableOption(provider, registrations, member)).FirstOrDefault(option => option is not null),
 
             // Reserved huge pages are resident by nature.
-            HostMemoryOptions { AllowPageable: true, HugePages: not HugePageMode.Require } => $"{nameof(HostMemoryOptions.AllowPageable)} of '{name}'",
+            HostMemoryOptions { AllowPageable: true, HugePages: not HugePageMode.Require } =>
+                $"{nameof(HostMemoryOptions.AllowPageable)} of '{name}'",
             _ => null,
         };
 
