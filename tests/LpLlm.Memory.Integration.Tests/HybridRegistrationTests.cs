@@ -124,6 +124,55 @@ public class HybridRegistrationTests
             .Which.Message.Should().Contain("'pageable' may hand out pageable memory").And.Contain("'pageable', 'local'");
     }
 
+    [Theory]
+    [InlineData("local", "AllowPageable of 'local'")]
+    [InlineData("pages", "AllowPageable of 'pages'")]
+    [InlineData("classes", "AllowPageable of 'classes'")]
+    [InlineData("fallback", "PageableFallbackBytes of 'fallback'")]
+    [InlineData("outer", "AllowPageable of 'local'")]
+    public async Task HostStart_MemberThatMayBecomePageable_IsRefusedBeforeTheLastAndAllowedThere(string member, string option)
+    {
+        using var before = TestHost.Build(services => AddPageable(services, member, "last"));
+        using var behind = TestHost.Build(services => AddPageable(services, "last", member));
+        using var fallback = TestHost.Build(services => AddPageable(services, "last", member, pageableFallbackBytes: MiB));
+
+        foreach (var host in new[] { before, fallback })
+        {
+            (await host.Awaiting(h => h.StartAsync().DefaultTimeout()).Should().ThrowAsync<InvalidOperationException>())
+                .Which.Message.Should().Contain($"'{member}' may hand out pageable memory ({option})").And.Contain("'kv'");
+        }
+
+        await behind.StartAsync().DefaultTimeout();
+        behind.Services.GetRequiredKeyedService<IHybridPool>("kv").GetHops().Select(hop => hop.PoolName).Should().Equal("last", member);
+    }
+
+    [Fact]
+    public async Task C4_AMemberWhoseGrowthTheSystemRefuses_HasNoRoomAndIsNoOutage()
+    {
+        var pinner = new FakePinner { FailingPins = { 2, 3 } };
+        using var host = TestHost.Build(
+            services =>
+            {
+                services.AddLocalPinnedPool("local", o => (o.CapacityBytes, o.SlabBytes, o.InitialBytes) = (2 * MiB, MiB, MiB));
+                services.AddHybridPinnedPool("kv", o =>
+                {
+                    o.Chain.Add("local");
+                    o.PageableFallbackBytes = MiB;
+                });
+            },
+            pinner: pinner);
+        await host.StartAsync().DefaultTimeout();
+        var pool = host.Services.GetRequiredKeyedService<IPinnedMemoryPool>("kv");
+
+        using var first = pool.Rent(MiB);
+        using var second = pool.Rent(MiB);
+
+        (first.PoolName, first.Capabilities).Should().Be(("local", PoolCapabilities.PageLocked));
+        (second.PoolName, second.Placement, second.Capabilities).Should().Be(
+            ("kv-pageable", LeasePlacement.Exhausted, PoolCapabilities.None));
+        host.Services.GetRequiredKeyedService<IHybridPool>("kv").GetHops()[0].IsAvailable.Should().BeTrue();
+    }
+
     [Fact]
     public async Task HostStart_PageableMemberThatIsTheLast_IsAllowed()
     {
@@ -199,6 +248,31 @@ public class HybridRegistrationTests
         pool.Should().BeOfType<Wrapper>();
         pool.Rent(1000).Dispose();
         provider.GetRequiredKeyedService<IHybridPool>("kv").GetHops().Should().ContainSingle().Which.ServedRents.Should().Be(1);
+    }
+
+    /// <summary>Pools that lock all they have so far and need not, and one that must; 'kv' chains two of them.</summary>
+    private static void AddPageable(IServiceCollection services, string first, string second, long pageableFallbackBytes = 0)
+    {
+        services.AddLocalPinnedPool("last", o => o.CapacityBytes = MiB);
+        services.AddLocalPinnedPool("local", o => (o.CapacityBytes, o.AllowPageable) = (MiB, true));
+        services.AddFixedBlockPinnedPool("pages", o => (o.BlockBytes, o.Blocks, o.AllowPageable) = (4096, 1, true));
+        services.AddHybridPinnedPool("classes", o =>
+        {
+            o.SizeClasses.Add(new HybridSizeClass { BlockBytes = 4096, Blocks = 1 });
+            o.AllowPageable = true;
+        });
+        services.AddHybridPinnedPool("fallback", o =>
+        {
+            o.SizeClasses.Add(new HybridSizeClass { BlockBytes = 4096, Blocks = 1 });
+            o.PageableFallbackBytes = MiB;
+        });
+        services.AddHybridPinnedPool("outer", o => o.Chain.Add("local"));
+        services.AddHybridPinnedPool("kv", o =>
+        {
+            o.Chain.Add(first);
+            o.Chain.Add(second);
+            o.PageableFallbackBytes = pageableFallbackBytes;
+        });
     }
 
     private static bool IsDisposed(IPinnedMemoryPool pool)

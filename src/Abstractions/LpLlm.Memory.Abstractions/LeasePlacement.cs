@@ -9,9 +9,9 @@ public enum LeasePlacement
     /// <summary>A hybrid pool has a class of blocks of exactly this size.</summary>
     SizeClass,
 
-    /// <summary>Fallback: every earlier member of a hybrid pool had no room.</summary>
+    /// <summary>Fallback: every earlier member of a hybrid pool had no room. One that may grow and is refused the memory has none either.</summary>
     Exhausted,
 
-    /// <summary>Fallback: an earlier member of a hybrid pool did not work (its server is gone, the system refuses memory).</summary>
+    /// <summary>Fallback: an earlier member of a hybrid pool did not work, as one whose server is gone.</summary>
     Unavailable,
 }

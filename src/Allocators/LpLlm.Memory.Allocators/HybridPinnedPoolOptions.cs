@@ -14,16 +14,20 @@ public sealed class HybridPinnedPoolOptions : HostMemoryOptions
 
     /// <summary>
     /// Names of registered pools, asked in this order. They keep their own options, may serve others too, and are not disposed with the
-    /// hybrid pool. One that may hand out pageable memory must be the last. Default none; empty only beside size classes.
+    /// hybrid pool. One whose options allow pageable memory, now or at its next growth, must be the last. Default none; empty only beside
+    /// size classes.
     /// </summary>
     public IList<string> Chain { get; } = [];
 
-    /// <summary>Whether the next member is asked when one has no room. Default true; false: the rent fails, or waits for that one.</summary>
+    /// <summary>
+    /// Whether the next member is asked when one has no room. That the system refuses a member the memory to grow by is no room too, with
+    /// <see cref="ExhaustionCause.NoMemory"/>. Default true; false: the rent fails, or waits for that one.
+    /// </summary>
     public bool FallBackOnExhaustion { get; set; } = true;
 
     /// <summary>
-    /// Whether a member that does not work (its server is gone, the system refuses memory) is passed by until it works again. Default true;
-    /// false: each of its failures reaches the caller.
+    /// Whether a member that does not work, as one whose server is gone, is passed by until it works again. Default true; false: each of its
+    /// failures reaches the caller.
     /// </summary>
     public bool FallBackOnUnavailability { get; set; } = true;
 

@@ -14,6 +14,9 @@ internal sealed record PinnedPoolRegistration(string Name)
     private readonly List<Func<IServiceProvider, IPinnedMemoryPool, IPinnedMemoryPool>> _wrappers = [];
     private readonly HashSet<string> _wrapperMethods = [];
 
+    /// <summary>Reads the pool's options: what it may become is known before it exists.</summary>
+    public required Func<IServiceProvider, PinnedPoolOptions> GetOptions { get; init; }
+
     /// <summary>Registers a pool with options of its own kind.</summary>
     /// <exception cref="ArgumentException">The name is malformed.</exception>
     /// <exception cref="InvalidOperationException">The name is taken: a second call would silently merge the options of two pools.</exception>
@@ -38,7 +41,10 @@ internal sealed record PinnedPoolRegistration(string Name)
             throw new InvalidOperationException($"A pool named '{name}' is registered already; give each pool its own name.");
         }
 
-        var registration = new PinnedPoolRegistration(name);
+        var registration = new PinnedPoolRegistration(name)
+        {
+            GetOptions = provider => provider.GetRequiredService<IOptionsMonitor<TOptions>>().Get(name),
+        };
         services.AddSingleton(registration);
         services.AddOptions<TOptions>(name).Configure(configure).ValidateOnStart();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<TOptions>, PinnedPoolOptionsValidator<TOptions>>());

@@ -95,6 +95,22 @@ public class HybridFallbackTests : HybridFixture
     }
 
     [Fact]
+    public void GetSnapshot_QuarantinedBytesAreNotFree()
+    {
+        var source = new SimulatedMemorySource();
+        source.FailingReleases.Add(1);
+        using var stuck = Pool("stuck", source: source);
+        using var other = Pool("other");
+        using var sut = Hybrid(Chain(stuck), Chain(other));
+        sut.Rent(MiB).Dispose();
+
+        sut.Trim();
+
+        sut.GetSnapshot().Should().Match<PoolSnapshot>(
+            s => s.CapacityBytes == 2 * MiB && s.QuarantinedBytes == MiB && s.FreeBytes == MiB && s.LargestFreeBytes == MiB);
+    }
+
+    [Fact]
     public void Rent_MemberThatIsAHybridFellBack_SaysSo()
     {
         using var first = Pool("first");
@@ -163,6 +179,34 @@ public class HybridFallbackTests : HybridFixture
         sut.Invoking(pool => pool.Rent(100)).Should().Throw<PinnedMemoryExhaustedException>().Which.IsTransient.Should().BeFalse();
         sut.TryRent(100, out _).Should().BeFalse();
         await sut.Awaiting(pool => pool.RentAsync(100).DefaultTimeout()).Should().ThrowAsync<PinnedMemoryExhaustedException>();
+    }
+
+    [Fact]
+    public async Task Rent_AMemberWhoseBlocksAreNotAlignedEnough_AsksTheNext()
+    {
+        using var first = new NarrowPool(4096);
+        using var second = Pool("second");
+        using var sut = Hybrid(Chain(first), Chain(second));
+
+        PinnedLease[] leases =
+        [
+            sut.Rent(1000, 8192), sut.TryRent(1000, out var tried, 8192) ? tried : null!,
+            await sut.RentAsync(1000, 8192).DefaultTimeout(), sut.Rent(1000, 4096),
+        ];
+
+        leases.Select(lease => (lease.PoolName, lease.Placement)).Should().Equal(
+            ("second", LeasePlacement.Exhausted),
+            ("second", LeasePlacement.Exhausted),
+            ("second", LeasePlacement.Exhausted),
+            ("narrow", LeasePlacement.FirstChoice));
+        sut.GetHops()[0].Should().Match<HopStatistics>(hop => hop.IsAvailable && hop.ExhaustedRents == 3);
+        using (second.Rent(second.GetSnapshot().LargestFreeBytes))
+        {
+            sut.Invoking(pool => pool.Rent(1000, 8192)).Should().Throw<PinnedMemoryExhaustedException>()
+                .Which.IsTransient.Should().BeTrue("the second member could serve it later");
+        }
+
+        Array.ForEach(leases, lease => lease.Dispose());
     }
 
     [Fact]

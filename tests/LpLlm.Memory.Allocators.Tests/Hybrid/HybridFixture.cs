@@ -13,16 +13,22 @@ public abstract class HybridFixture
     protected CollectingLogger Logger { get; } = new();
 
     private protected PinnedPool Pool(
-        string name, long capacityBytes = MiB, PoolCapabilities capabilities = PoolCapabilities.PageLocked, TimeProvider? time = null) => new(
+        string name,
+        long capacityBytes = MiB,
+        PoolCapabilities capabilities = PoolCapabilities.PageLocked,
+        TimeProvider? time = null,
+        SimulatedMemorySource? source = null,
+        long threadCacheBytes = 0) => new(
         new PinnedPoolSettings
         {
             Name = name,
             CapacityBytes = capacityBytes,
             SlabBytes = capacityBytes,
+            ThreadCacheBytes = threadCacheBytes,
             FenceTimeout = TimeSpan.Zero,
             DisposeTimeout = TimeSpan.FromSeconds(2),
         },
-        new SimulatedMemorySource { Capabilities = capabilities },
+        source ?? new SimulatedMemorySource { Capabilities = capabilities },
         Logger,
         time ?? TimeProvider.System);
 

@@ -54,8 +54,10 @@ internal sealed partial class HybridPool
 
             try
             {
-                // The door says no by an exception (20 us); the snapshot says it in some 50 ns, and WaitAsync asks all of them again.
-                if (hop.Pool.GetSnapshot().LargestFreeBytes >= atOnce.LengthBytes)
+                // The door says no by an exception (20 us); the snapshot says it in some 50 ns, and WaitAsync asks all of them again. Only
+                // the door empties caches and looks whether fences have completed.
+                if (hop.Pool.GetSnapshot() is var free
+                    && (free.LargestFreeBytes >= atOnce.LengthBytes || free.CachedBytes + free.PendingBytes > 0))
                 {
                     var lease = await hop.Pool.RentAsync(atOnce, cancellationToken).ConfigureAwait(false);
                     return hop.Serve(lease, walk.PlacementOf(hop));

@@ -97,7 +97,11 @@ internal sealed partial class HybridPool : IPinnedMemoryPool, IHybridPool, IOpen
         return lease is not null;
     }
 
-    /// <remarks>Bytes and leases are the members' own, with what others rented from them; the counters of rents are the hybrid pool's.</remarks>
+    /// <remarks>
+    /// Bytes and leases are the members' own, with what others rented from them; the counters of rents are the hybrid pool's. A pool that two
+    /// members reach counts once, unless one of them is a hybrid pool in a wrapper: that one is asked as a whole, because a wrapper may change
+    /// what it shows (a limit does), so what is below it counts again.
+    /// </remarks>
     public PoolSnapshot GetSnapshot()
     {
         var sum = default(PoolSnapshot);
@@ -112,6 +116,7 @@ internal sealed partial class HybridPool : IPinnedMemoryPool, IHybridPool, IOpen
                 UsedBytes = sum.UsedBytes + part.UsedBytes,
                 PendingBytes = sum.PendingBytes + part.PendingBytes,
                 CachedBytes = sum.CachedBytes + part.CachedBytes,
+                QuarantinedBytes = sum.QuarantinedBytes + part.QuarantinedBytes,
                 LargestFreeBytes = Math.Max(sum.LargestFreeBytes, part.LargestFreeBytes),
                 PeakUsedBytes = sum.PeakUsedBytes + part.PeakUsedBytes, // an upper bound: peaks of different instants
                 LiveLeases = sum.LiveLeases + part.LiveLeases,
