@@ -262,6 +262,36 @@ public class LimitedPoolTests
         second.Dispose();
     }
 
+    [Theory]
+    [InlineData(1000, 0, 700)] // what is left of the pool is larger than the limit: the limit loses nothing
+    [InlineData(2500, 500, 200)]
+    [InlineData(3000, 1000, 0)]
+    public void GetSnapshot_PoolWithQuarantine_CountsWhatTheLimitLoses(long poolBytes, long quarantined, long free)
+    {
+        using var inner = new ScriptedPool(1000)
+        {
+            Accounts = new PoolSnapshot
+            {
+                CapacityBytes = 3000,
+                ReservedBytes = 3000,
+                PageableBytes = 3000,
+                QuarantinedBytes = poolBytes,
+                CachedBytes = 5,
+                LargestFreeBytes = 3000,
+            },
+        };
+        using var sut = TestPools.Limit(inner, 1000);
+        using var lease = sut.Rent(295);
+
+        var snapshot = sut.GetSnapshot();
+
+        snapshot.Should().Match<PoolSnapshot>(s => s.CapacityBytes == 1000 && s.ReservedBytes == 1000 && s.PageableBytes == 1000);
+        snapshot.QuarantinedBytes.Should().Be(quarantined);
+        snapshot.FreeBytes.Should().Be(free);
+        snapshot.LargestFreeBytes.Should().BeLessThanOrEqualTo(free + 5);
+        (snapshot.UsedBytes + snapshot.PendingBytes + snapshot.CachedBytes + snapshot.QuarantinedBytes + snapshot.FreeBytes).Should().Be(1000);
+    }
+
     [Fact]
     public void Create_EverythingWrong_ReportsEverythingWithNameAndValue()
     {

@@ -92,16 +92,23 @@ internal sealed class LimitedPool : DelegatingPool
         var (live, pending, peak) = _budget.Read();
         var capacity = Math.Min(snapshot.CapacityBytes, _options.LimitBytes);
 
+        // What the pool can no longer use is this limit's loss only where the rest of the pool is smaller than the limit.
+        var quarantined = Math.Max(0, capacity - (snapshot.CapacityBytes - snapshot.QuarantinedBytes));
+        var usable = capacity - quarantined;
+
         // The two accounts are from instants a few rents apart; the bounds keep their sum whole.
-        var used = Math.Min(live, capacity);
-        pending = Math.Min(pending, capacity - used);
+        var used = Math.Min(live, usable);
+        pending = Math.Min(pending, usable - used);
         return snapshot with
         {
             CapacityBytes = capacity,
+            ReservedBytes = Math.Min(snapshot.ReservedBytes, capacity),
+            PageableBytes = Math.Min(snapshot.PageableBytes, capacity),
             UsedBytes = used,
             PendingBytes = pending,
-            CachedBytes = Math.Min(snapshot.CachedBytes, capacity - used - pending),
-            LargestFreeBytes = Math.Min(snapshot.LargestFreeBytes, capacity - used - pending),
+            CachedBytes = Math.Min(snapshot.CachedBytes, usable - used - pending),
+            QuarantinedBytes = quarantined,
+            LargestFreeBytes = Math.Min(snapshot.LargestFreeBytes, usable - used - pending),
             PeakUsedBytes = peak,
             WaitingRents = snapshot.WaitingRents + _queue.Count,
             FailedRents = snapshot.FailedRents + Volatile.Read(ref _failedRents),
