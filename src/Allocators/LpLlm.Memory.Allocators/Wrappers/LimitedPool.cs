@@ -11,7 +11,9 @@ namespace LpLlm.Memory.Wrappers;
 /// a synchronous rent that only this stands in the way of, makes it yield: it gives its part back and stands in line again, where it
 /// stays until those of higher priority stand in the pool's line or have ended. A rent whose time is over before it begins (a timeout
 /// of 0), or that ends while it yields, does as a synchronous one: it waits for outcomes, not for its turn, and yields to nobody.
-/// A lease's bytes are released when the inner pool has them back, so waiters never find the budget free and the pool still full.
+/// A lease's bytes are released after the inner pool has them back, so waiters find no budget free while the pool is still full. Behind
+/// a fence each of the two learns of its completion by itself: then the budget may be free a moment before the pool is, and a rent
+/// that cannot wait is refused by the pool.
 /// </remarks>
 internal sealed class LimitedPool : DelegatingPool
 {
