@@ -64,6 +64,22 @@ public sealed class DiagnosticWrapperTests : IDisposable
     }
 
     [Fact]
+    public async Task AddLeakDetection_DefaultPool_IsAServiceWithoutAKeyToo()
+    {
+        using var host = TestHost.Build(services =>
+        {
+            services.AddLocalPinnedPool("kv", o => o.CapacityBytes = 4 * MiB).AddLeakDetection();
+            services.AddLocalPinnedPool(o => o.CapacityBytes = 4 * MiB).AddLeakDetection();
+        });
+        await host.StartAsync().DefaultTimeout();
+
+        using var lease = host.Services.GetRequiredService<IPinnedMemoryPool>().Rent(1000);
+
+        host.Services.GetRequiredService<ILeakDetector>().GetLiveLeases().Should().ContainSingle().Which.LengthBytes.Should().Be(1000);
+        host.Services.GetRequiredKeyedService<ILeakDetector>("kv").GetLiveLeases().Should().BeEmpty();
+    }
+
+    [Fact]
     public void Configuration_BindsTheOptions()
     {
         var services = new ServiceCollection();

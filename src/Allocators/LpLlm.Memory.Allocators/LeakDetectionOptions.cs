@@ -14,6 +14,8 @@ public sealed class LeakDetectionOptions
     /// <summary>
     /// Bytes before and behind each lease that nobody may write, checked when it is returned. They come from the pool: a rent takes twice as
     /// many more, and one with an alignment above 256 B takes the alignment more. A multiple of 256 B from 0 (none) to 1 MiB. Default 256 B.
+    /// Must be 0 around a fixed-block pool, whose block length would never fit. A hybrid pool serves a rent from the size class that the guards
+    /// fit into too, or none: with guards, 4,096 B need blocks of 4,608 B.
     /// </summary>
     public long GuardBytes { get; set; } = UnitBytes;
 

@@ -2,6 +2,7 @@ using LpLlm.Memory;
 using LpLlm.Memory.Configuration;
 using LpLlm.Memory.Wrappers.Leaks;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -12,7 +13,8 @@ public static class LeakDetectionPinnedPoolBuilderExtensions
 {
     /// <summary>
     /// Finds leases that are never returned, returned twice, written outside of their bounds or after their return, and logs each with the
-    /// renter's stack. The books are a keyed <see cref="ILeakDetector"/> under the pool's name. For tests and for hunting; each rent costs
+    /// renter's stack. The books are a keyed <see cref="ILeakDetector"/> under the pool's name (for the default pool without a key
+    /// too). For tests and for hunting; each rent costs
     /// tens of microseconds.
     /// </summary>
     /// <param name="builder">The pool, with the wrappers whose leases are to be watched.</param>
@@ -27,6 +29,12 @@ public static class LeakDetectionPinnedPoolBuilderExtensions
             provider.GetService<TimeProvider>()));
         builder.Services.AddKeyedSingleton<ILeakDetector>(
             builder.Name, (provider, _) => provider.GetRequiredKeyedService<LeakDetector>(builder.Name));
+        if (builder.Name == PinnedPoolRegistration.DefaultName)
+        {
+            builder.Services.TryAddSingleton(
+                provider => provider.GetRequiredKeyedService<ILeakDetector>(PinnedPoolRegistration.DefaultName));
+        }
+
         return builder.Wrap((provider, inner) =>
             new LeakDetectingPool(inner, provider.GetRequiredKeyedService<LeakDetector>(builder.Name)));
     }

@@ -306,6 +306,56 @@ public sealed class LeakDetectingPoolTests : IDisposable
             .And.Contain("GuardBytes is 100").And.Contain("QuarantineBytes is -1");
     }
 
+    [Fact]
+    public void Create_GuardsAroundFixedBlocks_IsRefusedAndNamesTheOption()
+    {
+        using var blocks = TestPools.Limit(PinnedPoolFactory.CreateFixedBlock(
+            "kv",
+            new FixedBlockPinnedPoolOptions { BlockBytes = 4096, Blocks = 1024, AllowPageable = true },
+            NullLogger.Instance), 4 * MiB);
+        var create = (long guardBytes) =>
+            new LeakDetectingPool(blocks, new LeakDetector(new LeakDetectionOptions { GuardBytes = guardBytes }, _logger));
+
+        create.Invoking(c => c(256)).Should().Throw<ArgumentException>()
+            .Which.Message.Should().Contain("Pool 'kv'").And.Contain("4096 B").And.Contain("GuardBytes is 256").And.Contain("to 0");
+        using var sut = create(0);
+        sut.Rent(4096).Dispose();
+    }
+
+    [Fact]
+    public unsafe void TryRent_LongerThanThePool_IsRefusedAndKeepsTheQuarantine()
+    {
+        var sut = CreateSut();
+        var lease = sut.Rent(1000);
+        var stray = (byte*)lease.Address;
+        lease.Dispose();
+        stray[17] = 1;
+
+        sut.TryRent(4 * MiB, out _).Should().BeFalse("with its guards it is longer");
+
+        Detector.GetFaults().Should().BeEmpty("the block is still in quarantine");
+        sut.Trim();
+        Detector.GetFaults().Should().ContainSingle().Which.Kind.Should().Be(LeaseFaultKind.WriteAfterReturn);
+    }
+
+    [Fact]
+    public async Task TryRent_OthersRentAndReturnAllTheTime_EndsWithinItsTime()
+    {
+        LeakDetectingPool sut = null!;
+        var rounds = 0;
+        var inner = new RefusingPool(TestPools.Local(4 * MiB), refusedBytes: MiB, () =>
+        {
+            (++rounds).Should().BeLessThan(1000, "it does not go on for ever");
+            _time.Advance(TimeSpan.FromSeconds(0.1));
+            sut.Rent(1000).Dispose();
+        });
+        using (sut = new LeakDetectingPool(inner, new LeakDetector(new LeakDetectionOptions { GuardBytes = 0 }, _logger, _time)))
+        {
+            await Task.Run(() => sut.TryRent(MiB, out _).Should().BeFalse()).DefaultTimeout();
+            rounds.Should().BeInRange(2, 20);
+        }
+    }
+
     private static void Collect()
     {
         GC.Collect();

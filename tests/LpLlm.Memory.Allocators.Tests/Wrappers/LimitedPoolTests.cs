@@ -58,6 +58,74 @@ public class LimitedPoolTests
     }
 
     [Fact]
+    public async Task RentAsync_NoTimeAndOnlyATentativeRentInTheWay_IsServedWhenThatFails()
+    {
+        using var inner = new ScriptedPool(100) { HeldBytes = 60 };
+        using var sut = TestPools.Limit(inner, 100);
+        using var live = sut.Rent(40);
+        var held = Task.Run(() => sut.TryRent(60, out _));
+        inner.WaitForHeldRent();
+        using var cancellation = new CancellationTokenSource();
+        var noTime = new RentRequest(10) { Timeout = TimeSpan.Zero };
+
+        var rents = Enumerable.Range(0, 3).Select(_ => sut.RentAsync(noTime).AsTask()).ToList();
+        var canceled = sut.RentAsync(noTime with { LengthBytes = 25 }, cancellation.Token).AsTask();
+        rents.Should().OnlyContain(rent => !rent.IsCompleted, "the 60 B in their way may come to nothing");
+        await cancellation.CancelAsync();
+        await canceled.Awaiting(task => task.DefaultTimeout()).Should().ThrowAsync<OperationCanceledException>();
+        await sut.Awaiting(pool => pool.RentAsync(noTime with { LengthBytes = 61 }).DefaultTimeout())
+            .Should().ThrowAsync<PinnedMemoryExhaustedException>("that fits at no outcome");
+        inner.LetGo(fails: true);
+
+        (await held.DefaultTimeout()).Should().BeFalse();
+        (await Task.WhenAll(rents).DefaultTimeout()).Should().HaveCount(3, "40 + 3 x 10 fit");
+        sut.Rent(30).Dispose();
+    }
+
+    [Fact]
+    public async Task RentAsync_NoTimeAndTheTentativeRentSucceeds_IsRefused()
+    {
+        using var inner = new ScriptedPool(100) { HeldBytes = 60 };
+        using var sut = TestPools.Limit(inner, 100);
+        using var live = sut.Rent(40);
+        var held = Task.Run(() => sut.TryRent(60, out _));
+        inner.WaitForHeldRent();
+        var rent = sut.RentAsync(new RentRequest(10) { Timeout = TimeSpan.Zero }).AsTask();
+
+        inner.LetGo(fails: false);
+
+        await rent.Awaiting(task => task.DefaultTimeout()).Should().ThrowAsync<PinnedMemoryExhaustedException>();
+        (await held.DefaultTimeout()).Should().BeTrue();
+    }
+
+    [Fact]
+    public async Task RentAsync_HigherPriorityIsInsideASlowCall_StandsInLineInsteadOfAskingOn()
+    {
+        using var inner = new ScriptedPool(100) { HeldBytes = 60 };
+        using var sut = TestPools.Limit(inner, 100);
+        var high = Task.Run(async () => await sut.RentAsync(new RentRequest(60) { Priority = RentPriority.High }));
+        inner.WaitForHeldRent();
+        using var cancellation = new CancellationTokenSource();
+
+        var low = sut.RentAsync(10).AsTask();
+        var canceled = sut.RentAsync(new RentRequest(10), cancellation.Token).AsTask();
+        await TestTimeouts.UntilAsync(() => sut.GetSnapshot().WaitingRents == 2);
+        for (var i = 0; i < 100; i++)
+        {
+            await Task.Yield();
+            sut.GetSnapshot().WaitingRents.Should().Be(2, "nobody leaves the line before the higher one is through");
+        }
+
+        await cancellation.CancelAsync();
+        await canceled.Awaiting(task => task.DefaultTimeout()).Should().ThrowAsync<OperationCanceledException>();
+        low.IsCompleted.Should().BeFalse();
+        inner.LetGo(fails: false);
+
+        (await high.DefaultTimeout()).Dispose();
+        (await low.DefaultTimeout()).Dispose();
+    }
+
+    [Fact]
     public async Task TryRent_InnerThrows_GivesTheBudgetBack()
     {
         using var sut = TestPools.Limit(new FakePool { FailingRent = 1 }, 100);
@@ -260,6 +328,36 @@ public class LimitedPoolTests
 
         sut.GetSnapshot().Should().Match<PoolSnapshot>(s => s.UsedBytes == 500 && s.LiveLeases == 1 && s.PeakUsedBytes == 800);
         second.Dispose();
+    }
+
+    [Theory]
+    [InlineData(1000, 0, 700)] // what is left of the pool is larger than the limit: the limit loses nothing
+    [InlineData(2500, 500, 200)]
+    [InlineData(3000, 1000, 0)]
+    public void GetSnapshot_PoolWithQuarantine_CountsWhatTheLimitLoses(long poolBytes, long quarantined, long free)
+    {
+        using var inner = new ScriptedPool(1000)
+        {
+            Accounts = new PoolSnapshot
+            {
+                CapacityBytes = 3000,
+                ReservedBytes = 3000,
+                PageableBytes = 3000,
+                QuarantinedBytes = poolBytes,
+                CachedBytes = 5,
+                LargestFreeBytes = 3000,
+            },
+        };
+        using var sut = TestPools.Limit(inner, 1000);
+        using var lease = sut.Rent(295);
+
+        var snapshot = sut.GetSnapshot();
+
+        snapshot.Should().Match<PoolSnapshot>(s => s.CapacityBytes == 1000 && s.ReservedBytes == 1000 && s.PageableBytes == 1000);
+        snapshot.QuarantinedBytes.Should().Be(quarantined);
+        snapshot.FreeBytes.Should().Be(free);
+        snapshot.LargestFreeBytes.Should().BeLessThanOrEqualTo(free + 5);
+        (snapshot.UsedBytes + snapshot.PendingBytes + snapshot.CachedBytes + snapshot.QuarantinedBytes + snapshot.FreeBytes).Should().Be(1000);
     }
 
     [Fact]

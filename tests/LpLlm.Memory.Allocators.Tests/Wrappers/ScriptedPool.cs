@@ -27,6 +27,9 @@ internal sealed class ScriptedPool(long limitBytes) : IPinnedMemoryPool, IPinned
     /// <summary>Rents of this length fail, after they were inside for a while; 0 for none.</summary>
     public long FailingBytes { get; init; }
 
+    /// <summary>What the snapshot says, but for the leases.</summary>
+    public PoolSnapshot Accounts { get; init; } = new() { CapacityBytes = 1L << 40 };
+
     /// <summary>The most bytes that were out or inside a rent at any instant.</summary>
     public long HighestBytes => Volatile.Read(ref _highestBytes);
 
@@ -64,7 +67,7 @@ internal sealed class ScriptedPool(long limitBytes) : IPinnedMemoryPool, IPinned
     public ValueTask<PinnedLease> RentAsync(RentRequest request, CancellationToken cancellationToken = default) =>
         ValueTask.FromResult(Rent(request.LengthBytes, request.AlignmentBytes));
 
-    public PoolSnapshot GetSnapshot() => new() { CapacityBytes = 1L << 40, LiveLeases = Volatile.Read(ref _live) };
+    public PoolSnapshot GetSnapshot() => Accounts with { LiveLeases = Volatile.Read(ref _live) };
 
     public long Trim(long keepBytes = 0) => 0;
 

@@ -178,6 +178,19 @@ public sealed class TracingPoolTests : Pooling.PoolFixture, IDisposable
         sut.Dispose();
     }
 
+    [SkippableFact]
+    public void Dispose_LeaseIsLiveAndTheDiskIsFull_ReportsBoth()
+    {
+        Skip.IfNot(File.Exists("/dev/full"), "needs Linux's /dev/full");
+        var refusal = new InvalidOperationException("one lease is live");
+        var sut = Trace(new UndisposablePool(refusal), new TracingOptions { Path = "/dev/full" });
+
+        var error = sut.Invoking(s => s.Dispose()).Should().Throw<AggregateException>().Which;
+
+        error.InnerExceptions.Should().Contain(refusal).And.ContainSingle(inner => inner is TraceException).And.HaveCount(2);
+        error.Message.Should().Contain("one lease is live").And.Contain("/dev/full");
+    }
+
     [Fact]
     public void Create_BadPath_IsATypedErrorThatNamesIt()
     {

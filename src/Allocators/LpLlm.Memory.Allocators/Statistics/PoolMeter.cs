@@ -52,6 +52,7 @@ internal sealed class PoolMeter : IDisposable
         Tagged(snapshot.UsedBytes, "lpllm.pool.state", "used"),
         Tagged(snapshot.PendingBytes, "lpllm.pool.state", "pending"),
         Tagged(snapshot.CachedBytes, "lpllm.pool.state", "cached"),
+        Tagged(snapshot.QuarantinedBytes, "lpllm.pool.state", "quarantined"),
         Tagged(snapshot.FreeBytes, "lpllm.pool.state", "free"),
     ];
 

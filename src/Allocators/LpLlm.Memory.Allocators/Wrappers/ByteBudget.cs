@@ -58,20 +58,49 @@ internal sealed class ByteBudget(long limitBytes, Watermark? watermark, Action c
     /// <summary>Reserves, or refuses what truly does not fit. May wait for the outcome of others' rents.</summary>
     public bool Reserve(long lengthBytes)
     {
-        _gate.Enter();
-        try
+        if (Decide(lengthBytes) is { } decision)
         {
-            if (DecideUnsynchronized(lengthBytes, isFirst: _undecided.Count == 0) is { } decision)
-            {
-                return decision;
-            }
-        }
-        finally
-        {
-            _gate.Exit();
+            return decision;
         }
 
-        return WaitForOutcomes(lengthBytes);
+        var rent = StandInLine(lengthBytes);
+        if (!rent.WhenDecided.Wait(OutcomeTimeout))
+        {
+            Withdraw(rent);
+        }
+
+        return rent.IsGranted;
+    }
+
+    /// <summary>As <see cref="Reserve"/>, without holding a thread.</summary>
+    public async ValueTask<bool> ReserveAsync(long lengthBytes, CancellationToken cancellationToken)
+    {
+        if (Decide(lengthBytes) is { } decision)
+        {
+            return decision;
+        }
+
+        var rent = StandInLine(lengthBytes);
+        try
+        {
+            await rent.WhenDecided.WaitAsync(OutcomeTimeout, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            Withdraw(rent);
+        }
+        catch (OperationCanceledException)
+        {
+            Withdraw(rent);
+            if (rent.IsGranted)
+            {
+                Cancel(lengthBytes); // it was decided meanwhile
+            }
+
+            throw;
+        }
+
+        return rent.IsGranted;
     }
 
     /// <summary>Reserves what fits beside everything tentative; never waits.</summary>
@@ -183,7 +212,21 @@ internal sealed class ByteBudget(long limitBytes, Watermark? watermark, Action c
         return decided;
     }
 
-    private bool WaitForOutcomes(long lengthBytes)
+    private bool? Decide(long lengthBytes)
+    {
+        _gate.Enter();
+        try
+        {
+            return DecideUnsynchronized(lengthBytes, isFirst: _undecided.Count == 0);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <summary>Decides what can be decided by now; all else stands in line when this returns.</summary>
+    private UndecidedRent StandInLine(long lengthBytes)
     {
         var rent = new UndecidedRent(lengthBytes);
         bool first;
@@ -192,7 +235,9 @@ internal sealed class ByteBudget(long limitBytes, Watermark? watermark, Action c
         {
             if (DecideUnsynchronized(lengthBytes, isFirst: _undecided.Count == 0) is { } decision)
             {
-                return decision;
+                rent.IsGranted = decision;
+                rent.Announce();
+                return rent;
             }
 
             first = _undecided.Count == 0;
@@ -208,12 +253,7 @@ internal sealed class ByteBudget(long limitBytes, Watermark? watermark, Action c
             yield();
         }
 
-        if (!rent.WaitForDecision(OutcomeTimeout))
-        {
-            Withdraw(rent);
-        }
-
-        return rent.IsGranted;
+        return rent;
     }
 
     private void Withdraw(UndecidedRent rent)

@@ -10,7 +10,7 @@ internal abstract class DelegatingPool(IPinnedMemoryPool inner) : IPinnedMemoryP
 
     public PoolCapabilities Capabilities => inner.Capabilities;
 
-    protected IPinnedMemoryPool Inner => inner;
+    protected internal IPinnedMemoryPool Inner => inner;
 
     public virtual PinnedLease Rent(long lengthBytes, int alignmentBytes = 256) => inner.Rent(lengthBytes, alignmentBytes);
 

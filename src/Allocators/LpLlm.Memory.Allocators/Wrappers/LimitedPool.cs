@@ -8,8 +8,12 @@ namespace LpLlm.Memory.Wrappers;
 /// <remarks>
 /// An asynchronous rent waits in this pool's queue for the budget, then in the inner pool's for room, under one deadline. In the latter it
 /// holds its part of the budget, which asynchronous rents behind it wait for as they would for their turn. One of higher priority, or
-/// a synchronous rent that only this stands in the way of, makes it yield: it gives its part back and stands in line again.
-/// A lease's bytes are released when the inner pool has them back, so waiters never find the budget free and the pool still full.
+/// a synchronous rent that only this stands in the way of, makes it yield: it gives its part back and stands in line again, where it
+/// stays until those of higher priority stand in the pool's line or have ended. A rent whose time is over before it begins (a timeout
+/// of 0), or that ends while it yields, does as a synchronous one: it waits for outcomes, not for its turn, and yields to nobody.
+/// A lease's bytes are released after the inner pool has them back, so waiters find no budget free while the pool is still full. Behind
+/// a fence each of the two learns of its completion by itself: then the budget may be free a moment before the pool is, and a rent
+/// that cannot wait is refused by the pool.
 /// </remarks>
 internal sealed class LimitedPool : DelegatingPool
 {
@@ -20,7 +24,7 @@ internal sealed class LimitedPool : DelegatingPool
     private readonly FencedReturns<long> _fenced;
     private readonly Returns _returns;
     private readonly BudgetTickets _tickets;
-    private readonly YieldSignals _yields = new();
+    private readonly YieldSignals _yields;
     private long _failedRents;
     private volatile bool _disposed;
 
@@ -31,9 +35,10 @@ internal sealed class LimitedPool : DelegatingPool
         _options = options;
         _time = time ?? TimeProvider.System;
         var watermark = options.WatermarkBytes is { } bytes ? new Watermark(Name, options, bytes, logger) : null;
+        _yields = new YieldSignals(ServeWaiters);
         _budget = new ByteBudget(options.LimitBytes, watermark, ServeWaiters, _yields.CallOutAll);
         _tickets = new BudgetTickets(inner, _budget);
-        _queue = new RentQueue(_time, request => _budget.TryReserve(request.LengthBytes) ? _tickets.Create(request.LengthBytes) : null);
+        _queue = new RentQueue(_time, TryReserveInTurn);
         _fenced = new FencedReturns<long>(
             _budget.ReleaseSuspended,
             (lengthBytes, failure) => AllocatorsLog.LimitFenceFailed(logger, failure, Name, lengthBytes));
@@ -92,21 +97,31 @@ internal sealed class LimitedPool : DelegatingPool
         var (live, pending, peak) = _budget.Read();
         var capacity = Math.Min(snapshot.CapacityBytes, _options.LimitBytes);
 
+        // What the pool can no longer use is this limit's loss only where the rest of the pool is smaller than the limit.
+        var quarantined = Math.Max(0, capacity - (snapshot.CapacityBytes - snapshot.QuarantinedBytes));
+        var usable = capacity - quarantined;
+
         // The two accounts are from instants a few rents apart; the bounds keep their sum whole.
-        var used = Math.Min(live, capacity);
-        pending = Math.Min(pending, capacity - used);
+        var used = Math.Min(live, usable);
+        pending = Math.Min(pending, usable - used);
         return snapshot with
         {
             CapacityBytes = capacity,
+            ReservedBytes = Math.Min(snapshot.ReservedBytes, capacity),
+            PageableBytes = Math.Min(snapshot.PageableBytes, capacity),
             UsedBytes = used,
             PendingBytes = pending,
-            CachedBytes = Math.Min(snapshot.CachedBytes, capacity - used - pending),
-            LargestFreeBytes = Math.Min(snapshot.LargestFreeBytes, capacity - used - pending),
+            CachedBytes = Math.Min(snapshot.CachedBytes, usable - used - pending),
+            QuarantinedBytes = quarantined,
+            LargestFreeBytes = Math.Min(snapshot.LargestFreeBytes, usable - used - pending),
             PeakUsedBytes = peak,
             WaitingRents = snapshot.WaitingRents + _queue.Count,
             FailedRents = snapshot.FailedRents + Volatile.Read(ref _failedRents),
         };
     }
+
+    /// <summary>Trims the pool, and answers what of it were this limit's reserved bytes: never more than the snapshot said.</summary>
+    public override long Trim(long keepBytes = 0) => Math.Min(base.Trim(keepBytes), _options.LimitBytes);
 
     public override void Dispose()
     {
@@ -150,15 +165,22 @@ internal sealed class LimitedPool : DelegatingPool
         }
         catch (TimeoutException)
         {
-            return false;
+            return _budget.Reserve(lengthBytes); // its turn may not have come, but what fits is not refused
         }
     }
+
+    /// <summary>Not while it would have to come back: who is refused here keeps its place in the line, and is asked again.</summary>
+    private PinnedLease? TryReserveInTurn(RentRequest request) =>
+        !_yields.IsHigherOutside(request.Priority) && _budget.TryReserve(request.LengthBytes)
+            ? _tickets.Create(request.LengthBytes)
+            : null;
 
     private async ValueTask<PinnedLease> RentInTurnAsync(RentRequest request, CancellationToken cancellationToken)
     {
         var started = _time.GetTimestamp();
         var timeout = request.Timeout ?? _options.RentTimeout;
         var reserved = _queue.Count == 0 && _budget.TryReserve(request.LengthBytes);
+        var yielded = false;
         _yields.Begin(request.Priority);
         try
         {
@@ -166,7 +188,7 @@ internal sealed class LimitedPool : DelegatingPool
             {
                 if (!reserved)
                 {
-                    await WaitForBudgetAsync(request, started, timeout, cancellationToken).ConfigureAwait(false);
+                    await WaitForBudgetAsync(request, started, timeout, yielded, cancellationToken).ConfigureAwait(false);
                 }
 
                 var rest = request with { Timeout = Remaining(started, timeout) };
@@ -175,8 +197,9 @@ internal sealed class LimitedPool : DelegatingPool
                     return lease;
                 }
 
-                reserved = false; // it yielded; the deadline goes on
-                await Task.Yield();
+                reserved = false; // the deadline goes on
+                yielded = true;
+                await Task.Yield(); // not on the thread of whoever called it out
             }
         }
         finally
@@ -203,25 +226,39 @@ internal sealed class LimitedPool : DelegatingPool
         }
     }
 
-    private async Task WaitForBudgetAsync(RentRequest request, long started, TimeSpan timeout, CancellationToken cancellationToken)
+    private async Task WaitForBudgetAsync(
+        RentRequest request, long started, TimeSpan timeout, bool yielded, CancellationToken cancellationToken)
     {
         TimeSpan? waited = null;
         if (request.LengthBytes <= _options.LimitBytes)
         {
             _yields.CallOutBelow(request.Priority);
-            try
+            var rest = Remaining(started, timeout);
+            if ((rest > TimeSpan.Zero && await TryWaitForTurnAsync(request, rest, cancellationToken).ConfigureAwait(false))
+                || ((yielded || rest == TimeSpan.Zero)
+                    && await _budget.ReserveAsync(request.LengthBytes, cancellationToken).ConfigureAwait(false)))
             {
-                await _queue.WaitAsync(request, Remaining(started, timeout), cancellationToken).ConfigureAwait(false);
                 return;
             }
-            catch (TimeoutException)
-            {
-                waited = _time.GetElapsedTime(started);
-            }
+
+            waited = _time.GetElapsedTime(started);
         }
 
         Interlocked.Increment(ref _failedRents);
         throw Exhausted(request.LengthBytes, waited);
+    }
+
+    private async Task<bool> TryWaitForTurnAsync(RentRequest request, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _queue.WaitAsync(request, timeout, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
     }
 
     /// <summary>Rents what is reserved; null when it had to yield, and nothing is reserved any more.</summary>
@@ -231,6 +268,11 @@ internal sealed class LimitedPool : DelegatingPool
         PinnedLease? lease = null;
         try
         {
+            if (request.Timeout == TimeSpan.Zero)
+            {
+                return lease = await Inner.RentAsync(request, cancellationToken).ConfigureAwait(false); // ends by itself
+            }
+
             if (_budget.HasUndecided || _yields.IsHigherOutside(request.Priority))
             {
                 return null;

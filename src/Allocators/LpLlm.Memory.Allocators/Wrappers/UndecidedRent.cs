@@ -20,5 +20,5 @@ internal sealed class UndecidedRent
 
     public void Announce() => _decided.TrySetResult();
 
-    public bool WaitForDecision(TimeSpan timeout) => _decided.Task.Wait(timeout);
+    public Task WhenDecided => _decided.Task;
 }

@@ -9,7 +9,8 @@ namespace LpLlm.Memory.Wrappers;
 /// Nothing is missed: whoever a signal calls out counts as outside from that instant, before it has noticed; and a rent takes its token
 /// first and looks for higher ones then.
 /// </remarks>
-internal sealed class YieldSignals
+/// <param name="wentInside">Called without the lock when the last rent of a priority has ended or gone inside: lower ones may go there now.</param>
+internal sealed class YieldSignals(Action wentInside)
 {
     private readonly Lock _gate = new();
 
@@ -38,9 +39,15 @@ internal sealed class YieldSignals
     /// <summary>A rent that is outside ends.</summary>
     public void End(RentPriority priority)
     {
+        bool last;
         lock (_gate)
         {
-            _outside[Index(priority)]--;
+            last = --_outside[Index(priority)] == 0;
+        }
+
+        if (last)
+        {
+            wentInside();
         }
     }
 
@@ -58,6 +65,7 @@ internal sealed class YieldSignals
     /// <param name="token">The token it took before it went.</param>
     public bool TryGoInside(RentPriority priority, CancellationToken token)
     {
+        bool last;
         lock (_gate)
         {
             var index = Index(priority);
@@ -66,10 +74,16 @@ internal sealed class YieldSignals
                 return false;
             }
 
-            _outside[index]--;
+            last = --_outside[index] == 0;
             _inside[index]++;
-            return true;
         }
+
+        if (last)
+        {
+            wentInside();
+        }
+
+        return true;
     }
 
     /// <summary>A rent comes out of the pool's line, with a lease or without.</summary>

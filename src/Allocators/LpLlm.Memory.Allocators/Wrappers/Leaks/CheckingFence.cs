@@ -4,10 +4,14 @@ namespace LpLlm.Memory.Wrappers.Leaks;
 /// A fence that, once the device has passed it, checks and poisons the block before it says so. The pool underneath keeps the block pending
 /// with its own rules for fences, and gets it only after the check.
 /// </summary>
+/// <remarks>
+/// The first who finds the device through checks, outside of any lock: that may write gigabytes. Meanwhile the fence has not completed for
+/// anybody else, so nobody who asks ever waits for the check of another.
+/// </remarks>
 internal sealed class CheckingFence(IFence inner, Action check) : IFence
 {
-    private readonly Lock _gate = new();
-    private bool _checked;
+    private readonly TaskCompletionSource _checked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _taken;
 
     public object? StreamKey => inner.StreamKey;
 
@@ -15,32 +19,37 @@ internal sealed class CheckingFence(IFence inner, Action check) : IFence
     {
         get
         {
-            if (!inner.IsCompleted)
+            if (!_checked.Task.IsCompleted && inner.IsCompleted)
             {
-                return false;
+                CheckIfFirst();
             }
 
-            CheckOnce();
-            return true;
+            return _checked.Task.IsCompletedSuccessfully;
         }
     }
 
     public async ValueTask WaitAsync(CancellationToken cancellationToken = default)
     {
         await inner.WaitAsync(cancellationToken).ConfigureAwait(false);
-        CheckOnce();
+        CheckIfFirst();
+        await _checked.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Under a lock of this block alone: whoever comes second must not see the fence completed before the check is over.</summary>
-    private void CheckOnce()
+    private void CheckIfFirst()
     {
-        lock (_gate)
+        if (Interlocked.Exchange(ref _taken, 1) != 0)
         {
-            if (!_checked)
-            {
-                check();
-                _checked = true;
-            }
+            return;
+        }
+
+        try
+        {
+            check();
+            _checked.SetResult();
+        }
+        catch (Exception failure)
+        {
+            _checked.SetException(failure); // to whoever waits: the block stays pending, as behind a fence that failed
         }
     }
 }

@@ -17,6 +17,9 @@ internal sealed class LeakDetectingPool : DelegatingPool
     private const int StacksNamed = 10;
     private const int UnitBytes = 256;
 
+    /// <summary>Others may rent what a rent makes leave the quarantine, again and again: after this it has lost to them.</summary>
+    private static readonly TimeSpan RetryTimeout = TimeSpan.FromSeconds(1);
+
     private readonly LeakDetector _detector;
     private readonly LeakDetectionOptions _options;
     private readonly Quarantine _quarantine;
@@ -24,13 +27,14 @@ internal sealed class LeakDetectingPool : DelegatingPool
     private int _waiting;
     private volatile bool _disposing;
 
-    /// <exception cref="ArgumentException">The options are wrong; every error is named.</exception>
+    /// <exception cref="ArgumentException">The options are wrong, every error is named; or guards around the blocks of a fixed-block pool.</exception>
     public LeakDetectingPool(IPinnedMemoryPool inner, LeakDetector detector)
         : base(inner)
     {
         _detector = detector;
         _options = detector.Options;
         OptionErrors.ThrowIfAny(inner.Name, _options.Validate, "options");
+        RefuseGuardsAroundFixedBlocks(inner);
         _quarantine = new Quarantine(_options);
     }
 
@@ -158,6 +162,24 @@ internal sealed class LeakDetectingPool : DelegatingPool
         }
     }
 
+    /// <summary>A block with guards is longer than the pool's blocks, so the length that such a pool is for would never be served.</summary>
+    private void RefuseGuardsAroundFixedBlocks(IPinnedMemoryPool inner)
+    {
+        var innermost = inner;
+        while (innermost is DelegatingPool wrapper)
+        {
+            innermost = wrapper.Inner;
+        }
+
+        if (innermost is IFixedBlockPool blocks && _options.GuardBytes > 0)
+        {
+            throw new ArgumentException(
+                $"Pool '{inner.Name}' has blocks of {blocks.BlockBytes} B, and {nameof(LeakDetectionOptions.GuardBytes)} is {_options.GuardBytes}: "
+                + $"a rent of a whole block would never fit. Set {nameof(LeakDetectionOptions.GuardBytes)} to 0.",
+                nameof(inner));
+        }
+    }
+
     private void EndQuarantine()
     {
         _disposing = true;
@@ -177,10 +199,14 @@ internal sealed class LeakDetectingPool : DelegatingPool
         }
     }
 
-    /// <summary>Fails only if, from before the last attempt until after it, no block was in quarantine or on its way out.</summary>
+    /// <summary>
+    /// Fails only if, from before the last attempt until after it, no block was in quarantine or on its way out; if the pool never has so
+    /// much; or after <see cref="RetryTimeout"/> of others being faster.
+    /// </summary>
     private bool TryRentInner(long guardedBytes, int alignmentBytes, [NotNullWhen(true)] out PinnedLease? inner)
     {
         var spinner = default(SpinWait);
+        var started = _detector.Time.GetTimestamp();
         while (true)
         {
             var released = _quarantine.Released;
@@ -189,7 +215,9 @@ internal sealed class LeakDetectingPool : DelegatingPool
                 return true;
             }
 
-            if (!_quarantine.IsBusy && _quarantine.Released == released)
+            if ((!_quarantine.IsBusy && _quarantine.Released == released)
+                || guardedBytes > Inner.GetSnapshot().CapacityBytes
+                || _detector.Time.GetElapsedTime(started) > RetryTimeout)
             {
                 return false;
             }
@@ -202,6 +230,7 @@ internal sealed class LeakDetectingPool : DelegatingPool
     private async ValueTask<PinnedLease> RentGuardedAsync(RentRequest request, StackTrace? rentedAt, CancellationToken cancellationToken)
     {
         var guarded = GuardedLength(request.LengthBytes, request.AlignmentBytes);
+        var started = _detector.Time.GetTimestamp();
         Interlocked.Increment(ref _waiting);
         try
         {
@@ -220,7 +249,8 @@ internal sealed class LeakDetectingPool : DelegatingPool
                     return Guard(inner, request.LengthBytes, request.AlignmentBytes, rentedAt);
                 }
                 catch (PinnedMemoryExhaustedException error) when (error.IsTransient && request.Timeout == TimeSpan.Zero
-                    && (_quarantine.IsBusy || _quarantine.Released != released))
+                    && (_quarantine.IsBusy || _quarantine.Released != released)
+                    && _detector.Time.GetElapsedTime(started) <= RetryTimeout)
                 {
                     await Task.Yield(); // It did not wait for what was just given up; so once more.
                 }

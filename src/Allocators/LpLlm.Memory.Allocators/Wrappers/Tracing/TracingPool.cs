@@ -63,10 +63,13 @@ internal sealed class TracingPool : DelegatingPool
         {
             base.Dispose();
         }
-        finally
+        catch (Exception failure)
         {
-            _writer.Dispose();
+            CloseAfter(failure);
+            throw;
         }
+
+        _writer.Dispose();
     }
 
     public override async ValueTask DisposeAsync()
@@ -75,9 +78,25 @@ internal sealed class TracingPool : DelegatingPool
         {
             await base.DisposeAsync().ConfigureAwait(false);
         }
-        finally
+        catch (Exception failure)
+        {
+            CloseAfter(failure);
+            throw;
+        }
+
+        _writer.Dispose();
+    }
+
+    /// <exception cref="AggregateException">The trace is not whole either; it carries both failures.</exception>
+    private void CloseAfter(Exception failure)
+    {
+        try
         {
             _writer.Dispose();
+        }
+        catch (TraceException broken)
+        {
+            throw new AggregateException($"Pool '{Name}' could not be disposed, and its trace is not whole.", failure, broken);
         }
     }
 
