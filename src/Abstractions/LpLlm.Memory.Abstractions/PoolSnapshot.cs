@@ -9,7 +9,7 @@ public readonly record struct PoolSnapshot
     /// <summary>The most bytes that the pool may ever hold.</summary>
     public long CapacityBytes { get; init; }
 
-    /// <summary>Bytes taken from the source now, in use or idle; at most <see cref="CapacityBytes"/>.</summary>
+    /// <summary>Bytes taken from the source now, in use or idle; at most <see cref="CapacityBytes"/>, except under a limit, which bounds rents only.</summary>
     public long ReservedBytes { get; init; }
 
     /// <summary>Reserved bytes that are not page-locked; above 0 only where pageable memory was explicitly allowed.</summary>

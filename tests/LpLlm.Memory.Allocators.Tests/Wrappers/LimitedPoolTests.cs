@@ -353,7 +353,7 @@ public class LimitedPoolTests
 
         var snapshot = sut.GetSnapshot();
 
-        snapshot.Should().Match<PoolSnapshot>(s => s.CapacityBytes == 1000 && s.ReservedBytes == 1000 && s.PageableBytes == 1000);
+        snapshot.Should().Match<PoolSnapshot>(s => s.CapacityBytes == 1000 && s.ReservedBytes == 3000);
         snapshot.QuarantinedBytes.Should().Be(quarantined);
         snapshot.FreeBytes.Should().Be(free);
         snapshot.LargestFreeBytes.Should().BeLessThanOrEqualTo(free + 5);

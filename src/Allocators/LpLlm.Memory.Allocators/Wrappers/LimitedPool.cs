@@ -107,8 +107,6 @@ internal sealed class LimitedPool : DelegatingPool
         return snapshot with
         {
             CapacityBytes = capacity,
-            ReservedBytes = Math.Min(snapshot.ReservedBytes, capacity),
-            PageableBytes = Math.Min(snapshot.PageableBytes, capacity),
             UsedBytes = used,
             PendingBytes = pending,
             CachedBytes = Math.Min(snapshot.CachedBytes, usable - used - pending),
@@ -119,9 +117,6 @@ internal sealed class LimitedPool : DelegatingPool
             FailedRents = snapshot.FailedRents + Volatile.Read(ref _failedRents),
         };
     }
-
-    /// <summary>Trims the pool, and answers what of it were this limit's reserved bytes: never more than the snapshot said.</summary>
-    public override long Trim(long keepBytes = 0) => Math.Min(base.Trim(keepBytes), _options.LimitBytes);
 
     public override void Dispose()
     {
