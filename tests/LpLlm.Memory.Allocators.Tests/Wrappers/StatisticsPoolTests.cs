@@ -57,7 +57,7 @@ public class StatisticsPoolTests
         var lease = sut.Rent(100);
         sut.Invoking(pool => pool.Rent(1)).Should().Throw<PinnedMemoryExhaustedException>();
         sut.TryRent(1, out _).Should().BeFalse();
-        await sut.Awaiting(pool => pool.RentAsync(new RentRequest(1) { Timeout = TimeSpan.FromMilliseconds(1) }).AsTask())
+        await sut.Awaiting(pool => pool.RentAsync(new RentRequest(1) { Timeout = TimeSpan.FromMilliseconds(200) }).AsTask())
             .Should().ThrowAsync<PinnedMemoryExhaustedException>();
         using var cancellation = new CancellationTokenSource();
         var waiting = sut.RentAsync(1, 256, cancellation.Token).AsTask();
