@@ -2,8 +2,6 @@ using LpLlm.Memory;
 using LpLlm.Memory.Configuration;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -68,7 +66,7 @@ public static class FixedBlockPinnedPoolServiceCollectionExtensions
         PinnedPoolFactory.CreateFixedBlock(
             name,
             options,
-            (provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance).CreateLogger("LpLlm.Memory.PinnedPool"),
+            PoolLogging.CreateLogger(provider, "PinnedPool"),
             provider.GetService<IHostPinner>(),
             provider.GetService<TimeProvider>());
 

@@ -3,8 +3,6 @@ using LpLlm.Memory.Configuration;
 using LpLlm.Memory.Pooling;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -76,7 +74,7 @@ public static class HybridPinnedPoolServiceCollectionExtensions
             name,
             options,
             HybridChain.Resolve(provider, name, options),
-            (provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance).CreateLogger("LpLlm.Memory.PinnedPool"),
+            PoolLogging.CreateLogger(provider, "PinnedPool"),
             provider.GetService<IHostPinner>(),
             provider.GetService<TimeProvider>());
     }

@@ -3,8 +3,6 @@ using LpLlm.Memory.Configuration;
 using LpLlm.Memory.Wrappers.Leaks;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -25,7 +23,7 @@ public static class LeakDetectionPinnedPoolBuilderExtensions
         WrapperOptions.Add(builder, configure ?? (static _ => { }), static (options, errors) => options.Validate(errors));
         builder.Services.AddKeyedSingleton(builder.Name, (provider, _) => new LeakDetector(
             WrapperOptions.Get<LeakDetectionOptions>(provider, builder.Name),
-            (provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance).CreateLogger("LpLlm.Memory.LeakDetection"),
+            PoolLogging.CreateLogger(provider, "LeakDetection"),
             provider.GetService<TimeProvider>()));
         builder.Services.AddKeyedSingleton<ILeakDetector>(
             builder.Name, (provider, _) => provider.GetRequiredKeyedService<LeakDetector>(builder.Name));

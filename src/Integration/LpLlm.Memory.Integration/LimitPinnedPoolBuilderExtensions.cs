@@ -2,8 +2,6 @@ using LpLlm.Memory;
 using LpLlm.Memory.Configuration;
 using LpLlm.Memory.Wrappers;
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -23,7 +21,7 @@ public static class LimitPinnedPoolBuilderExtensions
         return builder.Wrap((provider, pool) => new LimitedPool(
             pool,
             WrapperOptions.Get<LimitOptions>(provider, builder.Name),
-            (provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance).CreateLogger("LpLlm.Memory.Limit"),
+            PoolLogging.CreateLogger(provider, "Limit"),
             provider.GetService<TimeProvider>()));
     }
 

@@ -1,8 +1,6 @@
 using LpLlm.Memory;
 using LpLlm.Memory.Configuration;
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -87,7 +85,7 @@ public static class PinnedPoolServiceCollectionExtensions
         PinnedPoolFactory.CreateLocal(
             name,
             options,
-            (provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance).CreateLogger("LpLlm.Memory.PinnedPool"),
+            PoolLogging.CreateLogger(provider, "PinnedPool"),
             provider.GetService<IHostPinner>(),
             provider.GetService<TimeProvider>());
 }

@@ -2,8 +2,6 @@ using LpLlm.Memory;
 using LpLlm.Memory.Configuration;
 using LpLlm.Memory.Wrappers.Tracing;
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -23,7 +21,7 @@ public static class TracingPinnedPoolBuilderExtensions
         return builder.Wrap((provider, inner) => new TracingPool(
             inner,
             WrapperOptions.Get<TracingOptions>(provider, builder.Name),
-            (provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance).CreateLogger("LpLlm.Memory.Tracing"),
+            PoolLogging.CreateLogger(provider, "Tracing"),
             provider.GetService<TimeProvider>()));
     }
 

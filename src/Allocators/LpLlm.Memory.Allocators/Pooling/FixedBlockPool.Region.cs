@@ -7,6 +7,7 @@ internal sealed partial class FixedBlockPool
 
     private readonly SemaphoreSlim _resize = new(1, 1);
     private readonly CancellationTokenSource _closing = new();
+    private readonly RefusalMemory _refusals;
 
     // Odd while there is no region, or somebody who holds the semaphore has all blocks in hand: then an empty stack means nothing.
     private int _phase = 1;
@@ -15,12 +16,7 @@ internal sealed partial class FixedBlockPool
     // The chain of all blocks while there is no region.
     private int _idleFirst;
     private int _idleLast;
-    /// <summary>A refused region is not asked for again for so long: each try may populate it before it is refused.</summary>
-    private static readonly TimeSpan RefusalInterval = TimeSpan.FromSeconds(1);
-
     private MemorySourceException? _quarantine;
-    private MemorySourceException? _refusal;
-    private long _refusedAt;
     private long _reserved;
     private PoolCapabilities _capabilities;
 
@@ -135,7 +131,7 @@ internal sealed partial class FixedBlockPool
                 failure);
         }
 
-        if (_refusal is { } refusal && _time.GetElapsedTime(_refusedAt) < RefusalInterval)
+        if (_refusals.Fresh is { } refusal)
         {
             throw refusal;
         }
@@ -164,12 +160,12 @@ internal sealed partial class FixedBlockPool
         try
         {
             var region = await _source.ReserveAsync(RegionBytes, progress, cancellationToken).ConfigureAwait(false);
-            _refusal = null;
+            _refusals.Forget();
             return region;
         }
         catch (MemorySourceException failure)
         {
-            (_refusal, _refusedAt) = (failure, _time.GetTimestamp());
+            _refusals.Remember(failure);
             if (failure.QuarantinedBytes > 0)
             {
                 Quarantine(failure); // else every further try would leave as much behind
@@ -257,10 +253,4 @@ internal sealed partial class FixedBlockPool
     }
 
     private ObjectDisposedException DisposedMeanwhile() => new(nameof(FixedBlockPool), $"Pool '{Name}' is disposed.");
-
-    /// <summary>Reports on the reporting thread; <see cref="Progress{T}"/> would reorder reports on the thread pool.</summary>
-    private sealed class DirectProgress(Action<long> report) : IProgress<long>
-    {
-        public void Report(long value) => report(value);
-    }
 }

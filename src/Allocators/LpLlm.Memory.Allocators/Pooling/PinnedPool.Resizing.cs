@@ -6,14 +6,7 @@ internal sealed partial class PinnedPool
     private readonly SemaphoreSlim _resize = new(1, 1);
     private readonly CancellationTokenSource _closing = new();
 
-    /// <summary>A refused growth is not tried again for so long: each try may populate a slab before it is refused.</summary>
-    private static readonly TimeSpan RefusalInterval = TimeSpan.FromSeconds(1);
-
-    private MemorySourceException? _refusal;
-    private long _refusedAt;
-
-    private MemorySourceException? FreshRefusal =>
-        _refusal is { } refusal && _time.GetElapsedTime(Volatile.Read(ref _refusedAt)) < RefusalInterval ? refusal : null;
+    private readonly RefusalMemory _refusals;
 
     public Task OpenAsync(IProgress<PinProgress>? progress, CancellationToken cancellationToken) => ResizeAsync(
         async token =>
@@ -96,7 +89,7 @@ internal sealed partial class PinnedPool
             PinnedLease? lease;
             while ((lease = TakeFromAll(request, out _)) is null && request.LengthBytes <= NextSlabBytes())
             {
-                if (FreshRefusal is { } refusal)
+                if (_refusals.Fresh is { } refusal)
                 {
                     throw refusal;
                 }
@@ -222,13 +215,12 @@ internal sealed partial class PinnedPool
         try
         {
             var region = await _source.ReserveAsync(bytes, progress, cancellationToken).ConfigureAwait(false);
-            _refusal = null;
+            _refusals.Forget();
             return region;
         }
         catch (MemorySourceException refusal)
         {
-            Volatile.Write(ref _refusedAt, _time.GetTimestamp());
-            _refusal = refusal;
+            _refusals.Remember(refusal);
             if (refusal.QuarantinedBytes > 0)
             {
                 Quarantine(bytes, reserved: bytes, refusal); // else every further try would leave as much behind
@@ -304,10 +296,4 @@ internal sealed partial class PinnedPool
     private long NextSlabBytesUnsynchronized() => Math.Min(_settings.SlabBytes, _settings.CapacityBytes - _reserved);
 
     private static bool IsPageable(PoolSlab slab) => !slab.Capabilities.HasFlag(PoolCapabilities.PageLocked);
-
-    /// <summary>Reports on the reporting thread; <see cref="Progress{T}"/> would reorder reports on the thread pool.</summary>
-    private sealed class DirectProgress(Action<long> report) : IProgress<long>
-    {
-        public void Report(long value) => report(value);
-    }
 }

@@ -73,7 +73,7 @@ internal sealed partial class PinnedPool
     private PinnedLease? TakeForWaiter(RentRequest request)
     {
         var lease = Take(request.LengthBytes, request.AlignmentBytes, out var mayGrow);
-        if (lease is null && mayGrow && FreshRefusal is null && Interlocked.Exchange(ref _growsForWaiters, 1) == 0)
+        if (lease is null && mayGrow && _refusals.Fresh is null && Interlocked.Exchange(ref _growsForWaiters, 1) == 0)
         {
             _ = GrowForWaitersAsync(request);
         }
