@@ -1,0 +1,24 @@
+namespace LpLlm.Memory.Transport.Client;
+
+/// <summary>What the client of a pool server needs to know; validated by the options it comes from.</summary>
+internal sealed record PoolClientOptions
+{
+    public required Uri EndPoint { get; init; }
+
+    /// <summary>For people: shows in the server's list.</summary>
+    public string ClientName { get; init; } = "";
+
+    /// <summary>Most memory of the client: the address range it reserves.</summary>
+    public required long CapacityBytes { get; init; }
+
+    /// <summary>Deadline of one call, connecting included; waiting for room comes on top.</summary>
+    public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long the server may wait for room before it refuses growth.</summary>
+    public TimeSpan AcquireTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Time between attempts to connect again, doubling up to 16 times as long.</summary>
+    public TimeSpan ReconnectInterval { get; init; } = TimeSpan.FromMilliseconds(250);
+
+    public SegmentPinning Pinning { get; init; }
+}

@@ -1,0 +1,22 @@
+namespace LpLlm.Memory.Transport.Engine;
+
+/// <summary>What a session asks for. Checked by the engine: bad values are <see cref="PoolFaultCode.InvalidArgument"/>.</summary>
+internal sealed record AcquireOptions
+{
+    /// <summary>Rounded up to 2 MiB.</summary>
+    public required long LengthBytes { get; init; }
+
+    /// <summary>The same id gets the same answer, as long as the lease lives.</summary>
+    public required Token RequestId { get; init; }
+
+    public RentPriority Priority { get; init; }
+
+    /// <summary>How long to wait for room; zero refuses at once.</summary>
+    public TimeSpan Timeout { get; init; }
+
+    /// <summary>One segment, whatever the length.</summary>
+    public bool SingleSegment { get; init; }
+
+    /// <summary>For people.</summary>
+    public string Name { get; init; } = "";
+}

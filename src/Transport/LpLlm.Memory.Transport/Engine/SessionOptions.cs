@@ -1,0 +1,22 @@
+namespace LpLlm.Memory.Transport.Engine;
+
+/// <summary>Who opens a session.</summary>
+internal sealed record SessionOptions
+{
+    /// <summary>For people.</summary>
+    public string ClientName { get; init; } = "";
+
+    public int? ProcessId { get; init; }
+
+    /// <summary>Quotas count by it, and memory is reused within one user only. Null: unknown, and never the same as another's.</summary>
+    public uint? UserId { get; init; }
+
+    /// <summary>
+    /// Whether <see cref="PoolEngine.Exited"/> will be called when the process is gone. Such a session never expires; others do, and their
+    /// memory is never reused.
+    /// </summary>
+    public bool IsWatched { get; init; }
+
+    /// <summary>Whether the server trusts it not to touch what it gave back, because it is the same process: its memory needs no proof of death.</summary>
+    public bool IsThisProcess { get; init; }
+}

@@ -1,0 +1,10 @@
+namespace LpLlm.Memory.Transport;
+
+/// <summary>The server behind a listener. Thread-safe.</summary>
+public interface IPoolConnectionHandler
+{
+    /// <summary>Takes or refuses a connection, before a byte of it is read.</summary>
+    /// <param name="peer">Who is there.</param>
+    /// <exception cref="PoolFaultException">The peer is refused; it is told so and the connection is closed.</exception>
+    IPoolConnection Accept(PoolPeer peer);
+}
