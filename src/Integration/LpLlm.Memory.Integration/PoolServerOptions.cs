@@ -7,9 +7,7 @@ namespace LpLlm.Memory;
 /// <summary>Options of a pool server: how much memory it owns, to whom it leases it, and where it listens. Fixed once it has started.</summary>
 public sealed class PoolServerOptions
 {
-    /// <summary>Sizes of a server's memory are multiples of this.</summary>
-    internal const long GranularityBytes = 2L << 20;
-
+    private const long UnitBytes = PoolProtocol.UnitBytes;
     private const long MaxSegmentBytes = 1L << 40;
 
     /// <summary>
@@ -91,8 +89,8 @@ public sealed class PoolServerOptions
     /// <summary>The one rule book: adds a sentence with name and value for everything that is wrong.</summary>
     internal void Validate(ICollection<string> errors)
     {
-        CheckSize(errors, nameof(CapacityBytes), CapacityBytes, GranularityBytes, long.MaxValue);
-        CheckSize(errors, nameof(SegmentBytes), SegmentBytes, GranularityBytes, MaxSegmentBytes);
+        CheckSize(errors, nameof(CapacityBytes), CapacityBytes, UnitBytes, long.MaxValue);
+        CheckSize(errors, nameof(SegmentBytes), SegmentBytes, UnitBytes, MaxSegmentBytes);
         CheckSize(errors, nameof(WarmBytes), WarmBytes, 0, long.MaxValue);
         CheckFits(errors, nameof(SegmentBytes), SegmentBytes);
         CheckFits(errors, nameof(WarmBytes), WarmBytes);
@@ -117,18 +115,18 @@ public sealed class PoolServerOptions
 
     private static void CheckSize(ICollection<string> errors, string name, long value, long least, long most)
     {
-        if (value < least || value > most || value % GranularityBytes != 0)
+        if (value < least || value > most || value % UnitBytes != 0)
         {
             var limit = most == long.MaxValue ? "" : $" and at most {most}";
-            errors.Add($"{name} is {value}; it must be a multiple of {GranularityBytes} (2 MiB), at least {least}{limit}.");
+            errors.Add($"{name} is {value}; it must be a multiple of {UnitBytes} (2 MiB), at least {least}{limit}.");
         }
     }
 
     private static void CheckQuota(ICollection<string> errors, string name, long? value)
     {
-        if (value < GranularityBytes)
+        if (value < UnitBytes)
         {
-            errors.Add($"{name} is {value}; it must be at least {GranularityBytes} (2 MiB), or not set.");
+            errors.Add($"{name} is {value}; it must be at least {UnitBytes} (2 MiB), or not set.");
         }
     }
 
@@ -142,7 +140,7 @@ public sealed class PoolServerOptions
 
     private void CheckFits(ICollection<string> errors, string name, long value)
     {
-        if (value > CapacityBytes && CapacityBytes >= GranularityBytes)
+        if (value > CapacityBytes && CapacityBytes >= UnitBytes)
         {
             errors.Add($"{name} is {value}, more than {nameof(CapacityBytes)} ({CapacityBytes}).");
         }

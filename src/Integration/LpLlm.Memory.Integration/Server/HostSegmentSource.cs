@@ -10,8 +10,6 @@ namespace LpLlm.Memory.Server;
 internal sealed class HostSegmentSource(HostMemorySettings settings, ILogger logger, IHostPinner? pinner = null, MemoryBudget? budget = null)
     : ISegmentSource
 {
-    private const long GranularityBytes = PoolServerOptions.GranularityBytes;
-
     // mlock, whatever pinner the host has registered for its pools: a device needs the memory in the client's mapping, not in the server's.
     private readonly HostMemorySource _source = new(settings with { Shared = true }, pinner ?? new MlockHostPinner(), logger, budget);
 
@@ -26,8 +24,8 @@ internal sealed class HostSegmentSource(HostMemorySettings settings, ILogger log
     public async ValueTask<Segment> CreateAsync(long lengthBytes, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(lengthBytes, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(lengthBytes, long.MaxValue - GranularityBytes);
-        var rounded = (lengthBytes + GranularityBytes - 1) / GranularityBytes * GranularityBytes;
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(lengthBytes, long.MaxValue - PoolProtocol.UnitBytes);
+        var rounded = PoolProtocol.RoundUp(lengthBytes);
         var region = (SharedMemoryRegion)await _source.ReserveAsync(rounded, progress: null, cancellationToken).ConfigureAwait(false);
         try
         {
@@ -46,7 +44,7 @@ internal sealed class HostSegmentSource(HostMemorySettings settings, ILogger log
         var fault = !status.IsRegular || status.Seals == 0 ? "it is no memory file with seals"
             : !status.IsSealed ? $"its seals are 0x{status.Seals:x}; shrinking, growing and sealing must be forbidden (0x{MemoryFile.Seals:x}), writing must not"
             : status.LengthBytes != lengthBytes ? $"its length is {status.LengthBytes}"
-            : lengthBytes < GranularityBytes || lengthBytes % GranularityBytes != 0 ? $"that is no multiple of {GranularityBytes}"
+            : lengthBytes < 1 || lengthBytes % PoolProtocol.UnitBytes != 0 ? $"that is no multiple of {PoolProtocol.UnitBytes}"
             : null;
         if (fault is not null)
         {

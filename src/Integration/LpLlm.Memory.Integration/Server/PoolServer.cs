@@ -1,6 +1,7 @@
 using LpLlm.Memory.Transport;
 using LpLlm.Memory.Transport.Engine;
 using LpLlm.Memory.Transport.Server;
+using LpLlm.Memory.Transport.Sockets;
 using Microsoft.Extensions.Logging;
 
 namespace LpLlm.Memory.Server;
@@ -124,10 +125,10 @@ internal sealed class PoolServer(
         var policy = new PoolServicePolicy
         {
             AllowedUsers = UserNames.ResolveAll(options.AllowedUsers),
-            OwnUserId = Posix.GetEffectiveUserId(),
+            OwnUserId = SocketNative.GetUserId(),
             RenewInterval = options.SessionTimeout / 10,
         };
-        var running = new Running(engine, new ConnectionCount(new PoolService(engine, policy, _logger)));
+        var running = new Running(engine, new ConnectionCount(new PoolService(engine, policy, _logger, time)));
         try
         {
             await engine.StartAsync(cancellationToken).ConfigureAwait(false);
@@ -135,7 +136,9 @@ internal sealed class PoolServer(
                 .BindAsync(PoolEndPoint.EmbeddedUri, running.Connections, cancellationToken).ConfigureAwait(false);
             foreach (var endPoint in ListenAt())
             {
-                running.Outer.Add(await transports.Get(endPoint).BindAsync(endPoint, running.Connections, cancellationToken).ConfigureAwait(false));
+                var transport = transports.Get(endPoint);
+                running.Outer.Add(await transport.BindAsync(endPoint, running.Connections, cancellationToken).ConfigureAwait(false));
+                await ServerWarmUp.RunAsync(transport, running.Outer[^1].EndPoint, cancellationToken).ConfigureAwait(false);
             }
         }
         catch

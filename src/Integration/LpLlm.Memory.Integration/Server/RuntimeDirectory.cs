@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using LpLlm.Memory.Sources;
+using LpLlm.Memory.Transport.Sockets;
 
 namespace LpLlm.Memory.Server;
 
@@ -19,7 +20,7 @@ internal static class RuntimeDirectory
     {
         get
         {
-            var user = Posix.GetEffectiveUserId();
+            var user = SocketNative.GetUserId();
             return Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } parent && System.IO.Path.IsPathRooted(parent)
                 ? System.IO.Path.Combine(parent, Name)
                 : user == 0 ? $"/run/{Name}" : $"/tmp/{Name}-{user}";
@@ -47,7 +48,7 @@ internal static class RuntimeDirectory
             throw new InvalidOperationException($"{path} cannot be looked at ({Marshal.GetLastPInvokeErrorMessage()}).");
         }
 
-        var user = Posix.GetEffectiveUserId();
+        var user = SocketNative.GetUserId();
         var fault = (status.Mode & KindMask) != Folder ? "is not a folder"
             : status.UserId != user ? $"belongs to user {status.UserId}, not to {user}"
             : (status.Mode & OthersMask) != 0 ? $"is open to other users (mode {Convert.ToString(status.Mode & 0xFFF, 8)})"

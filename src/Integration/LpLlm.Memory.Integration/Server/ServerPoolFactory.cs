@@ -8,8 +8,6 @@ namespace LpLlm.Memory.Server;
 /// <summary>Puts a server pool together from its options.</summary>
 internal static class ServerPoolFactory
 {
-    private const long GranularityBytes = PoolServerOptions.GranularityBytes;
-
     public static IPinnedMemoryPool Create(IServiceProvider provider, string name, ServerPinnedPoolOptions options)
     {
         var time = provider.GetService<TimeProvider>() ?? TimeProvider.System;
@@ -40,7 +38,7 @@ internal static class ServerPoolFactory
     internal static long RangeBytes(PinnedPoolSettings settings)
     {
         var slabs = (settings.CapacityBytes + settings.SlabBytes - 1) / settings.SlabBytes;
-        return checked(slabs * ((settings.SlabBytes + GranularityBytes - 1) / GranularityBytes * GranularityBytes));
+        return checked(slabs * PoolProtocol.RoundUp(settings.SlabBytes));
     }
 
     private static PoolTransport TransportTo(IServiceProvider provider, string name, string text, Uri endPoint)

@@ -21,7 +21,7 @@ internal sealed class PoolAdmin : IAsyncDisposable
         var channel = await transport.ConnectAsync(endPoint, cancellationToken).ConfigureAwait(false);
         try
         {
-            var hello = new HelloRequest { MinVersion = 1, MaxVersion = 1, ClientName = "sllm-store" };
+            var hello = new HelloRequest { MinVersion = PoolProtocol.Version, MaxVersion = PoolProtocol.Version, ClientName = "sllm-store" };
             var reply = await SendAsync(channel, PoolMethod.Hello, hello, HelloReply.Parser, cancellationToken).ConfigureAwait(false);
             return new PoolAdmin(channel, reply.Session);
         }

@@ -6,18 +6,21 @@ namespace LpLlm.Memory.Daemon.Cli;
 /// <summary>Turns values of options into numbers, as strictly as the original does.</summary>
 internal static class OptionParsers
 {
+    /// <summary>Half of what 63 bits hold: sums and rounding have room.</summary>
+    private const long MostBytes = 1L << 62;
+
     public static Func<ArgumentResult, long> Size(string option, long least) => result =>
     {
         var text = result.Tokens.Single().Value;
         try
         {
             var bytes = StoreSize.Parse(text);
-            if (bytes >= least && bytes <= long.MaxValue)
+            if (bytes >= least && bytes <= MostBytes)
             {
                 return (long)bytes;
             }
 
-            result.AddError($"Invalid {option[2..].Replace('-', '_')}: {option} is {text}, {bytes} B; it must be from {least} to {long.MaxValue} B.");
+            result.AddError($"Invalid {option[2..].Replace('-', '_')}: {option} is {text}, {bytes} B; it must be from {least} to {MostBytes} B.");
         }
         catch (FormatException refusal)
         {

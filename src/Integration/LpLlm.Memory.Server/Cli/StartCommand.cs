@@ -60,7 +60,7 @@ internal sealed class StartCommand : Command
     private readonly Option<long?> _poolMemory = new("--pool-memory-size")
     {
         Description = "Memory that is leased to clients, taken at the start. Default 2GB.",
-        CustomParser = result => OptionParsers.Size("--pool-memory-size", PoolServerOptions.GranularityBytes)(result),
+        CustomParser = result => OptionParsers.Size("--pool-memory-size", 1)(result),
     };
 
     private readonly Option<string?> _socket = new("--socket")

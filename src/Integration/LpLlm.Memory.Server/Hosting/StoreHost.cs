@@ -2,6 +2,7 @@ using System.Net;
 using LpLlm.Memory.Configuration;
 using LpLlm.Memory.Daemon.Cli;
 using LpLlm.Memory.Server;
+using LpLlm.Memory.Transport;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -42,8 +43,8 @@ internal static class StoreHost
     {
         server.CapacityBytes = StartOptions.DefaultPoolMemoryBytes;
         SizedConfiguration.Bind(section, server);
-        server.CapacityBytes = options.PoolMemoryBytes is { } capacity ? RoundUp(capacity) : server.CapacityBytes;
-        server.SegmentBytes = Math.Min(options.ChunkBytes is { } chunk ? RoundUp(chunk) : server.SegmentBytes, server.CapacityBytes);
+        server.CapacityBytes = options.PoolMemoryBytes is { } capacity ? PoolProtocol.RoundUp(capacity) : server.CapacityBytes;
+        server.SegmentBytes = Math.Min(options.ChunkBytes is { } chunk ? PoolProtocol.RoundUp(chunk) : server.SegmentBytes, server.CapacityBytes);
         server.WarmBytes = section[nameof(server.WarmBytes)] is null ? server.CapacityBytes : server.WarmBytes;
         AddEndPoints(server, options);
     }
@@ -70,9 +71,6 @@ internal static class StoreHost
 
     private static string AuthorityOf(string host) =>
         IPAddress.TryParse(host, out var address) && address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? $"[{host}]" : host;
-
-    private static long RoundUp(long bytes) =>
-        checked(bytes + PoolServerOptions.GranularityBytes - 1) / PoolServerOptions.GranularityBytes * PoolServerOptions.GranularityBytes;
 
     private static void AddLogging(ILoggingBuilder logging)
     {
