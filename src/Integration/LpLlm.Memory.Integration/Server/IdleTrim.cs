@@ -7,6 +7,8 @@ namespace LpLlm.Memory.Server;
 internal sealed class IdleTrim : IDisposable
 {
     private readonly IPinnedMemoryPool _pool;
+    private readonly long _keepBytes;
+    private readonly TimeSpan _period;
     private readonly Action _trim;
     private readonly ITimer _timer;
     private (long TotalRents, long UsedBytes) _last = (-1, 0);
@@ -19,21 +21,27 @@ internal sealed class IdleTrim : IDisposable
     public IdleTrim(IPinnedMemoryPool pool, long keepBytes, TimeSpan period, Action trim, TimeProvider time)
     {
         _pool = pool;
+        _keepBytes = keepBytes;
+        _period = period;
         _trim = trim;
-        _timer = time.CreateTimer(_ => Look(keepBytes), null, period, period);
+        _timer = time.CreateTimer(_ => Look(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        WaitAgain();
     }
 
     public void Dispose() => _timer.Dispose();
 
-    private void Look(long keepBytes)
+    private void Look()
     {
         var snapshot = _pool.GetSnapshot();
         var now = (snapshot.TotalRents, snapshot.UsedBytes);
-        if (now == _last && snapshot.ReservedBytes > keepBytes)
+        if (now == _last && snapshot.ReservedBytes > _keepBytes)
         {
             _trim();
         }
 
         _last = now;
+        WaitAgain();
     }
+
+    private void WaitAgain() => _timer.Change(_period, Timeout.InfiniteTimeSpan);
 }
