@@ -78,6 +78,27 @@ internal static class SocketPeer
         return fields.Length > 19 && ulong.TryParse(fields[19], CultureInfo.InvariantCulture, out var start) ? start : null;
     }
 
+    /// <summary>Watches a process that was found by other means than its socket; null if it is not the one that was found.</summary>
+    /// <param name="processId">The process.</param>
+    /// <param name="isRight">Looks again, now that no other process can come by its number unnoticed.</param>
+    internal static Task? Watch(int processId, Func<bool> isRight)
+    {
+        var startTime = ReadStartTime(processId);
+        var process = SocketNative.OpenProcess(processId);
+        if (process is null)
+        {
+            return null;
+        }
+
+        if (startTime is not { } start || ReadStartTime(processId) != startTime || !isRight())
+        {
+            process.Dispose();
+            return null;
+        }
+
+        return WatchOnce(process, (processId, start));
+    }
+
     private static Task? Watch(Socket socket, int processId)
     {
         // Read before the descriptor is had and again after: equal, they belong to the descriptor's process.
