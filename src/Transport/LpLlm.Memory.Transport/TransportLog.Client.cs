@@ -36,7 +36,7 @@ internal static partial class TransportLog
     public static partial void LazyPinFailed(ILogger logger, Exception exception);
 
     [LoggerMessage(2038, LogLevel.Warning, "Pool server {EndPoint} took a lease of {LengthBytes} B away: {Reason}")]
-    public static partial void LeaseRevoked(ILogger logger, Uri endPoint, long lengthBytes, string reason);
+    public static partial void LeaseTakenAway(ILogger logger, Uri endPoint, long lengthBytes, string reason);
 
     [LoggerMessage(2039, LogLevel.Information, "Pool server {EndPoint} stops within {Grace}; memory stays usable")]
     public static partial void ServerStops(ILogger logger, Uri endPoint, TimeSpan grace);

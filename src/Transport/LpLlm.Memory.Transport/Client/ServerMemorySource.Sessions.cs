@@ -76,7 +76,7 @@ internal sealed partial class ServerMemorySource
         }
 
         // The regions stay mapped: only the pool knows which of them are idle, and gives those back.
-        TransportLog.LeaseRevoked(_logger, _options.EndPoint, lengthBytes, revocation.Reason);
+        TransportLog.LeaseTakenAway(_logger, _options.EndPoint, lengthBytes, revocation.Reason);
         if (lengthBytes > 0)
         {
             _trims.Request(long.MaxValue);
