@@ -27,7 +27,7 @@ internal static partial class TransportLog
     public static partial void LeaseLost(ILogger logger, Uri endPoint, long lengthBytes, string reason);
 
     [LoggerMessage(2035, LogLevel.Information, "Pool server {EndPoint} was started anew and has taken over a lease of {LengthBytes} B")]
-    public static partial void LeaseRestored(ILogger logger, Uri endPoint, long lengthBytes);
+    public static partial void LeaseTakenOver(ILogger logger, Uri endPoint, long lengthBytes);
 
     [LoggerMessage(2036, LogLevel.Error, "The handler of trim requests failed")]
     public static partial void TrimFailed(ILogger logger, Exception exception);
@@ -36,7 +36,7 @@ internal static partial class TransportLog
     public static partial void LazyPinFailed(ILogger logger, Exception exception);
 
     [LoggerMessage(2038, LogLevel.Warning, "Pool server {EndPoint} took a lease of {LengthBytes} B away: {Reason}")]
-    public static partial void LeaseRevoked(ILogger logger, Uri endPoint, long lengthBytes, string reason);
+    public static partial void LeaseTakenAway(ILogger logger, Uri endPoint, long lengthBytes, string reason);
 
     [LoggerMessage(2039, LogLevel.Information, "Pool server {EndPoint} stops within {Grace}; memory stays usable")]
     public static partial void ServerStops(ILogger logger, Uri endPoint, TimeSpan grace);

@@ -10,9 +10,9 @@ internal static class Replies
     /// <summary>What a list may take of a message of 4 MiB, the default limit.</summary>
     private const int MaxListBytes = 3 << 20;
 
-    public static Lease Lease(LeaseGrant grant, bool withPaths)
+    public static Messages.Lease Lease(LeaseGrant grant, bool withPaths)
     {
-        var lease = new Lease { Id = grant.LeaseId, Token = ByteString.CopyFrom(grant.Token.ToBytes()) };
+        var lease = new Messages.Lease { Id = grant.LeaseId, Token = ByteString.CopyFrom(grant.Token.ToBytes()) };
         lease.Segments.AddRange(grant.Segments.Select(granted => Segment(granted, withPaths)));
         return lease;
     }
