@@ -50,8 +50,16 @@ internal sealed class ConnectionCalls(IPoolConnection connection, PoolPeer peer,
             call = CancellationTokenSource.CreateLinkedTokenSource(_ended.Token, cancellationToken);
             token = call.Token;
             var reply = await connection.HandleAsync(method, request, token).ConfigureAwait(false);
-            Check(reply);
-            return reply;
+            try
+            {
+                Check(reply);
+                return reply;
+            }
+            catch
+            {
+                reply.Hold?.Dispose();
+                throw;
+            }
         }
         catch (Exception e)
         {
