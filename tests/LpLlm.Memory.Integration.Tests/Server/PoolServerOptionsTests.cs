@@ -35,7 +35,7 @@ public class PoolServerOptionsTests
 
     [Theory]
     [InlineData("CapacityBytes", "0")]
-    [InlineData("CapacityBytes", "3145728")]
+    [InlineData("CapacityBytes", "68157440")]
     [InlineData("CapacityBytes", "-2097152")]
     [InlineData("SegmentBytes", "1MiB")]
     [InlineData("SegmentBytes", "128MiB")]

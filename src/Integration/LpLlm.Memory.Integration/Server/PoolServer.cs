@@ -128,7 +128,7 @@ internal sealed class PoolServer(
             OwnUserId = SocketNative.GetUserId(),
             RenewInterval = options.SessionTimeout / 10,
         };
-        var running = new Running(engine, new ConnectionCount(new PoolService(engine, policy, _logger, time)));
+        var running = new Running(engine, new ConnectionCount(engine, new PoolService(engine, policy, _logger, time)));
         try
         {
             await engine.StartAsync(cancellationToken).ConfigureAwait(false);
