@@ -33,14 +33,14 @@ internal sealed class EngineSimulation : IDisposable
         _random = new Random(seed);
         var settings = new PoolEngineSettings
         {
-            CapacityBytes = _random.Next(8, 40) * Unit,
+            CapacityBytes = _random.Next(10, 60) * Unit,
             SegmentBytes = Standard,
             WarmBytes = _random.Next(0, 5) * Standard,
-            MaxClientBytes = _random.Next(4, 40) * Unit,
-            MaxUserBytes = _random.Next(8, 40) * Unit,
+            MaxClientBytes = _random.Next(8, 60) * Unit,
+            MaxUserBytes = _random.Next(12, 80) * Unit,
             MaxLeaseBytes = _random.Next(8, 40) * Unit,
-            MaxLeasesPerClient = _random.Next(1, 6),
-            MaxSegmentsPerLease = _random.Next(1, 12),
+            MaxLeasesPerClient = _random.Next(2, 8),
+            MaxSegmentsPerLease = _random.Next(2, 16),
             MaxWaiting = _random.Next(1, 8),
             MaxSessions = 12,
         };
@@ -82,7 +82,7 @@ internal sealed class EngineSimulation : IDisposable
 
     private void Step()
     {
-        switch (_random.Next(24))
+        switch (_random.Next(34))
         {
             case 0 or 1 when _clients.Count(client => !client.HasEnded) < 12:
                 Open();
@@ -127,7 +127,7 @@ internal sealed class EngineSimulation : IDisposable
 
                 break;
             case 19:
-                Advance(Dice(4) ? 31_000 : _random.Next(600));
+                Advance(Dice(8) ? 31_000 : _random.Next(600));
                 break;
             case 20:
                 Mischief();
@@ -156,7 +156,7 @@ internal sealed class EngineSimulation : IDisposable
             IsWatched = kind > 2,
             IsThisProcess = kind == 1,
         };
-        Say($"open {options}");
+        Say($"open {options.ClientName} user {options.UserId} watched {options.IsWatched} own {options.IsThisProcess}");
         var client = new SimulatedClient(options.ClientName, _engine.Open(options));
         _clients.Add(client);
         if (Dice(2))
@@ -169,7 +169,7 @@ internal sealed class EngineSimulation : IDisposable
 
     private void Ask(SimulatedClient client, ulong? leaseId) => Issue(client, leaseId, new AcquireOptions
     {
-        LengthBytes = (_random.Next(1, Dice(4) ? 40 : 10) * Unit) - _random.Next(3),
+        LengthBytes = (_random.Next(1, Dice(6) ? 40 : 8) * Unit) - _random.Next(3),
         RequestId = new Token(2, ++_nextToken),
         Priority = (RentPriority)_random.Next(-1, 2),
         Timeout = TimeSpan.FromMilliseconds(Dice(2) ? 0 : _random.Next(5000)),
@@ -184,7 +184,7 @@ internal sealed class EngineSimulation : IDisposable
 
     private void Issue(SimulatedClient client, ulong? leaseId, AcquireOptions options)
     {
-        Say($"{client.Name} asks {leaseId}: {options}");
+        Say($"{client.Name} asks {leaseId}: {options.RequestId.Low} {(double)options.LengthBytes / Unit:F2} units, {options.Priority}, {options.Timeout.TotalMilliseconds} ms, {options.SingleSegment}");
         var cancellation = new CancellationTokenSource();
         var answer = leaseId is { } id
             ? _engine.GrowAsync(client.Session, id, options, cancellation.Token)
@@ -303,6 +303,11 @@ internal sealed class EngineSimulation : IDisposable
         }
 
         var client = Pick(_clients);
+        if (Dice(2))
+        {
+            return;
+        }
+
         if (client.Options.IsWatched && Dice(2))
         {
             Say($"{client.Name} exits");
