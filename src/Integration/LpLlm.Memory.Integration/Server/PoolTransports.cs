@@ -3,7 +3,6 @@ using LpLlm.Memory.Transport.Loopback;
 using LpLlm.Memory.Transport.Pipes;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Microsoft.Extensions.Options;
 
 namespace LpLlm.Memory.Server;
 
@@ -29,5 +28,5 @@ internal sealed class PoolTransports(IEnumerable<PoolTransport> transports)
         new(limits: null, provider.GetService<TimeProvider>(), PoolLogging.CreateLogger(provider, "Loopback"));
 
     private static PipeTransport CreatePipe(IServiceProvider provider) => new(
-        provider.GetRequiredService<IOptions<PoolServerOptions>>().Value.Limits, provider.GetService<TimeProvider>(), PoolLogging.CreateLogger(provider, "Pipe"));
+        provider.GetService<PoolTransportLimits>(), provider.GetService<TimeProvider>(), PoolLogging.CreateLogger(provider, "Pipe"));
 }
