@@ -41,6 +41,33 @@ public sealed class OrdinaryUserTests : IDisposable
         error.Should().Contain("NOT page-locked");
     }
 
+    [SkippableFact]
+    public async Task Row26_CgroupTooSmall_IsRefusedInsteadOfKilled()
+    {
+        const string Memory = "/sys/fs/cgroup/memory";
+        Skip.IfNot(OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess, "Only root may make a control group.");
+        Skip.IfNot(File.Exists($"{Memory}/memory.limit_in_bytes"), "Memory control groups of version 1 are not mounted here.");
+        var group = Directory.CreateDirectory($"{Memory}/lpllm-test-{Environment.ProcessId}");
+        try
+        {
+            await File.WriteAllTextAsync($"{group.FullName}/memory.limit_in_bytes", "268435456");
+            using var daemon = DaemonProcess.Start(
+                ["sh", "-c", $"echo $$ > {group.FullName}/cgroup.procs && exec \"$@\"", "sh"],
+                ["start", "--socket", Path.Combine(_folder, "pool.sock"), "--port", "0", "--chunk-size", "1GB", "--pool-memory-size", "1GB"]);
+
+            var (exitCode, output, error) = await daemon.ReadToEndAsync();
+
+            exitCode.Should().Be(1, error);
+            output.Should().BeEmpty();
+            error.Should().Contain("preflight of 1073741824 B").And.Contain(group.Name).And.Contain("memory.limit_in_bytes");
+        }
+        finally
+        {
+            await TestTimeouts.UntilAsync(() => File.ReadAllText($"{group.FullName}/cgroup.procs").Length == 0);
+            group.Delete();
+        }
+    }
+
     private static void SkipUnlessPossible()
     {
         Skip.IfNot(OperatingSystem.IsLinux(), "RLIMIT_MEMLOCK is a limit of Linux.");
