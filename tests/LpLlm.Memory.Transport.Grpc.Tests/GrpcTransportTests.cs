@@ -58,9 +58,10 @@ public sealed class GrpcTransportTests : IDisposable
     }
 
     [Theory]
-    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")]
-    [InlineData("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n")]
-    public async Task ConnectAsync_SomethingElseListens_IsAProtocolError(string answer)
+    [InlineData("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", true)]
+    [InlineData("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n", true)]
+    [InlineData("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n", false)]
+    public async Task ConnectAsync_SomethingElseListens_IsAProtocolError(string answer, bool waitsForTheClient)
     {
         using var server = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         server.Bind(new IPEndPoint(IPAddress.Loopback, 0));
@@ -68,8 +69,13 @@ public sealed class GrpcTransportTests : IDisposable
         var serving = Task.Run(async () =>
         {
             using var socket = await server.AcceptAsync();
-            await socket.SendAsync(System.Text.Encoding.ASCII.GetBytes(answer));
             var buffer = new byte[1024];
+            if (waitsForTheClient)
+            {
+                await socket.ReceiveAsync(buffer);
+            }
+
+            await socket.SendAsync(System.Text.Encoding.ASCII.GetBytes(answer));
             while (await socket.ReceiveAsync(buffer) > 0)
             {
             }

@@ -3,6 +3,8 @@ import concurrent.futures
 import sys
 
 import grpc
+import health_pb2
+import health_pb2_grpc
 import storage_pb2 as pb
 from common import attach, channel, equal, refused, stub
 
@@ -60,8 +62,9 @@ for call, request in (
 ):
     refused(lambda: call(request), grpc.StatusCode.UNIMPLEMENTED, "model store")
 
-# Deadlines: one that passes before the call is looked at, and one that does not.
-refused(lambda: s.GetServerConfig(pb.GetServerConfigRequest(), timeout=0.000001), grpc.StatusCode.DEADLINE_EXCEEDED, "")
+# Deadlines: one that passes while the server works on the call (a watch without end), and one that does not.
+health = health_pb2_grpc.HealthStub(channel(target))
+refused(lambda: list(health.Watch(health_pb2.HealthCheckRequest(), timeout=0.2)), grpc.StatusCode.DEADLINE_EXCEEDED, "")
 s.GetServerConfig(pb.GetServerConfigRequest(), timeout=30)
 
 # Unknown method; compressed request.

@@ -222,6 +222,19 @@ public sealed class GrpcServerTests : IAsyncLifetime, IDisposable
         (await _client.CallAsync(Renew, RawGrpcClient.Frame()).DefaultTimeout()).Status.Should().Be("0");
     }
 
+    /// <summary>Kestrel looks for idle connections once a second; an infinite timeout once overflowed and ended them all.</summary>
+    [Fact]
+    public async Task Connection_IdleForSomeHeartbeats_Stays()
+    {
+        await _client.CallAsync(Renew, RawGrpcClient.Frame()).DefaultTimeout();
+
+        await Task.Delay(TimeSpan.FromSeconds(3.5));
+
+        _handler.ClosedCount.Should().Be(0);
+        await _client.CallAsync(Renew, RawGrpcClient.Frame()).DefaultTimeout();
+        _handler.Peers.Should().ContainSingle("it is the same connection");
+    }
+
     [Fact]
     public async Task Accept_OnLoopback_KnowsTheProcessAndItsUser()
     {
