@@ -143,7 +143,7 @@ internal sealed partial class PoolEngine
             // It may still be alive and in the right: only its memory's last holder frees the pages.
             foreach (var slot in session.Leases.SelectMany(lease => lease.Slots).Where(slot => slot.Users.Contains(session)))
             {
-                slot.IsTainted = false;
+                slot.IsTainted = true;
             }
 
             EndSessionUnsynchronized(session, "expired", after);
