@@ -155,6 +155,22 @@ public class PoolEngineSharingTests
     }
 
     [Fact]
+    public void Disconnect_OfAWatchedClientWithoutLeases_EndsItInTime()
+    {
+        var harness = new EngineHarness(settings => settings with { MaxSessions = 1 });
+        var session = harness.Open();
+        harness.Engine.Disconnect(session);
+        harness.Advance(29_999);
+        harness.Engine.Resume(session, session.Options).Should().BeEmpty();
+        harness.Engine.Disconnect(session);
+
+        harness.Advance(30_000);
+
+        harness.Engine.Find(session.Token).Should().BeNull();
+        harness.Open();
+    }
+
+    [Fact]
     public void Disconnect_OfOneOfTwoConnections_DetachesNothing()
     {
         var harness = new EngineHarness();
