@@ -134,14 +134,19 @@ internal sealed class PoolServer(
         var running = new Running(engine, new ConnectionCount(engine, new PoolService(engine, policy, _logger, time)));
         try
         {
-            await engine.StartAsync(cancellationToken).ConfigureAwait(false);
+            // Before any memory is taken: a second server on the same path is told whose it is, and clients of a server that was restarted
+            // find the new one at once.
             running.Embedded = await transports.Get(PoolEndPoint.EmbeddedUri)
                 .BindAsync(PoolEndPoint.EmbeddedUri, running.Connections, cancellationToken).ConfigureAwait(false);
             foreach (var endPoint in ListenAt())
             {
-                var transport = transports.Get(endPoint);
-                running.Outer.Add(await transport.BindAsync(endPoint, running.Connections, cancellationToken).ConfigureAwait(false));
-                await ServerWarmUp.RunAsync(transport, running.Outer[^1].EndPoint, cancellationToken).ConfigureAwait(false);
+                running.Outer.Add(await transports.Get(endPoint).BindAsync(endPoint, running.Connections, cancellationToken).ConfigureAwait(false));
+            }
+
+            await engine.StartAsync(cancellationToken).ConfigureAwait(false);
+            foreach (var listener in running.Outer)
+            {
+                await ServerWarmUp.RunAsync(transports.Get(listener.EndPoint), listener.EndPoint, cancellationToken).ConfigureAwait(false);
             }
         }
         catch
