@@ -12,7 +12,7 @@ namespace LpLlm.Memory.Transport.Server;
 /// </summary>
 public class PoolServiceFuzzTests
 {
-    private const int RequestsPerSeed = 25_000;
+    private const int RequestsPerSeed = 250_000;
 
     private static readonly PoolMethod[] Methods = Enum.GetValues<PoolMethod>();
     private static readonly long[] Edges =
