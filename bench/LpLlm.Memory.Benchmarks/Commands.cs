@@ -4,6 +4,7 @@ using LpLlm.Memory.Benchmarks.Holes;
 using LpLlm.Memory.Benchmarks.Rents;
 using LpLlm.Memory.Benchmarks.Replay;
 using LpLlm.Memory.Benchmarks.Reporting;
+using LpLlm.Memory.Benchmarks.RoundTrips;
 using LpLlm.Memory.Benchmarks.Threads;
 using LpLlm.Memory.Benchmarks.Workloads;
 using LpLlm.Memory.Benchmarks.Workloads.Catalogue;
@@ -25,6 +26,7 @@ internal static class Commands
         Add("threads", "Rent and dispose on one and on two threads.", ThreadsRun.Run);
         Add("holes", "Cost with many live holes beside the cost with few.", HolesRun.Run);
         Add("create", "Time to create and destroy a pool.", CreateRun.Run);
+        Add("roundtrip", "A request and its reply on each transport.", RoundTripRun.Run);
         var names = CreateNames();
         AddParsed(
             "workloads",
@@ -71,6 +73,7 @@ internal static class Commands
         ThreadsRun.Run(length);
         HolesRun.Run(length);
         CreateRun.Run(length);
+        RoundTripRun.Run(length);
         WorkloadsRun.Run(length);
         RentRun.Run(length, brief: true);
     }
