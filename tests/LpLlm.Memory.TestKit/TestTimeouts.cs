@@ -9,6 +9,8 @@ public static class TestTimeouts
 
     public static Task<T> DefaultTimeout<T>(this Task<T> task) => task.WaitAsync(Default);
 
+    public static Task DefaultTimeout(this ValueTask task) => task.AsTask().WaitAsync(Default);
+
     public static Task<T> DefaultTimeout<T>(this ValueTask<T> task) => task.AsTask().WaitAsync(Default);
 
     /// <summary>Waits for something that another thread brings about and no task announces.</summary>

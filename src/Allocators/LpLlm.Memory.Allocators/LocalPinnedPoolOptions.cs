@@ -1,5 +1,3 @@
-using LpLlm.Memory.Tlsf;
-
 namespace LpLlm.Memory;
 
 /// <summary>Options of a pool over this process's own memory. Fixed once the pool exists.</summary>
@@ -28,18 +26,7 @@ public sealed class LocalPinnedPoolOptions : HostMemoryOptions
 
     internal override void Validate(ICollection<string> errors)
     {
-        CheckSize(errors, nameof(CapacityBytes), CapacityBytes, GranularityBytes, long.MaxValue);
-        CheckSize(errors, nameof(SlabBytes), SlabBytes, GranularityBytes, TlsfAllocator.MaxCapacityBytes);
-        CheckSize(errors, nameof(ThreadCacheBytes), ThreadCacheBytes, 0, TlsfAllocator.MaxCapacityBytes);
-        if (InitialBytes is { } initial)
-        {
-            CheckSize(errors, nameof(InitialBytes), initial, 0, long.MaxValue);
-            if (initial > CapacityBytes && CapacityBytes >= GranularityBytes)
-            {
-                errors.Add($"{nameof(InitialBytes)} is {initial}, more than {nameof(CapacityBytes)} ({CapacityBytes}).");
-            }
-        }
-
+        CheckSlabs(errors, CapacityBytes, InitialBytes, SlabBytes, ThreadCacheBytes);
         base.Validate(errors);
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using LpLlm.Memory.Tlsf;
 
 namespace LpLlm.Memory;
 
@@ -43,6 +44,23 @@ public abstract class PinnedPoolOptions
             errors.Add(string.Create(
                 CultureInfo.InvariantCulture,
                 $"{name} is {value}; it must be a multiple of {GranularityBytes}, at least {least}{limit}."));
+        }
+    }
+
+    /// <summary>What goes for every pool that grows by slabs.</summary>
+    private protected static void CheckSlabs(
+        ICollection<string> errors, long capacityBytes, long? initialBytes, long slabBytes, long threadCacheBytes)
+    {
+        CheckSize(errors, "CapacityBytes", capacityBytes, GranularityBytes, long.MaxValue);
+        CheckSize(errors, "SlabBytes", slabBytes, GranularityBytes, TlsfAllocator.MaxCapacityBytes);
+        CheckSize(errors, "ThreadCacheBytes", threadCacheBytes, 0, TlsfAllocator.MaxCapacityBytes);
+        if (initialBytes is { } initial)
+        {
+            CheckSize(errors, "InitialBytes", initial, 0, long.MaxValue);
+            if (initial > capacityBytes && capacityBytes >= GranularityBytes)
+            {
+                errors.Add($"InitialBytes is {initial}, more than CapacityBytes ({capacityBytes}).");
+            }
         }
     }
 

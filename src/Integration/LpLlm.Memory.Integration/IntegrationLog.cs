@@ -10,4 +10,19 @@ internal static partial class IntegrationLog
 
     [LoggerMessage(1101, LogLevel.Information, "Pool '{Pool}' is open with {Reserved} after {Milliseconds:0} ms")]
     public static partial void PoolOpened(ILogger logger, string pool, string reserved, double milliseconds);
+
+    [LoggerMessage(1110, LogLevel.Information, "Pool server with {Capacity}, {Warm} of it warm, listens at {EndPoints} after {Milliseconds:0} ms")]
+    public static partial void ServerStarted(ILogger logger, string capacity, string warm, string endPoints, double milliseconds);
+
+    [LoggerMessage(1111, LogLevel.Information, "Pool server has stopped listening")]
+    public static partial void ServerStopped(ILogger logger);
+
+    [LoggerMessage(1112, LogLevel.Warning, "Clients of the pool server did not go within {Timeout}; they keep what they have mapped, {Leases} leases")]
+    public static partial void DrainTimedOut(ILogger logger, TimeSpan timeout, int leases);
+
+    [LoggerMessage(1113, LogLevel.Debug, "Pool '{Pool}' gave {Bytes} back to its server")]
+    public static partial void Trimmed(ILogger logger, string pool, string bytes);
+
+    [LoggerMessage(1114, LogLevel.Error, "Pool '{Pool}' could not give memory back to its server")]
+    public static partial void TrimFailed(ILogger logger, Exception failure, string pool);
 }

@@ -13,6 +13,7 @@ internal static class PoolKinds
         {
             ["Local"] = (services, name, section) => services.AddLocalPinnedPool(name, section),
             ["FixedBlock"] = (services, name, section) => services.AddFixedBlockPinnedPool(name, section),
+            ["Server"] = (services, name, section) => services.AddServerPinnedPool(name, section),
             ["Hybrid"] = (services, name, section) => services.AddHybridPinnedPool(name, section),
         };
 

@@ -1,13 +1,68 @@
+using System.Net;
+using LpLlm.Memory.Transport.Grpc.Client;
+using LpLlm.Memory.Transport.Grpc.Server;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
 namespace LpLlm.Memory.Transport.Grpc;
 
 /// <summary>gRPC over HTTP/2: Kestrel on the server's side, <see cref="SocketsHttpHandler"/> on the client's.</summary>
+/// <remarks>
+/// A listener hosts the pool's own calls, <c>grpc.health.v1.Health</c> and, where the handler has an engine, the original's <c>storage.Storage</c>.
+/// </remarks>
 internal sealed class GrpcTransport : PoolTransport
 {
-    public GrpcTransport(string scheme, GrpcTransportSettings settings) => throw new NotImplementedException($"{scheme}{settings}");
+    private readonly GrpcTransportSettings _settings;
+    private readonly TimeProvider _time;
+    private readonly ILoggerFactory _loggers;
 
-    public override string Scheme => throw new NotImplementedException();
+    public GrpcTransport(string scheme, GrpcTransportSettings settings, TimeProvider? time = null, ILoggerFactory? loggers = null)
+    {
+        if (scheme is not (GrpcEndPoint.Tcp or GrpcEndPoint.Unix))
+        {
+            throw new ArgumentException($"'{scheme}' is neither '{GrpcEndPoint.Tcp}' nor '{GrpcEndPoint.Unix}'.", nameof(scheme));
+        }
 
-    public override ValueTask<PoolChannel> ConnectAsync(Uri endPoint, CancellationToken cancellationToken) => throw new NotImplementedException();
+        Scheme = scheme;
+        (_settings, _time, _loggers) = (settings, time ?? TimeProvider.System, loggers ?? NullLoggerFactory.Instance);
+    }
 
-    public override ValueTask<PoolListener> BindAsync(Uri endPoint, IPoolConnectionHandler handler, CancellationToken cancellationToken) => throw new NotImplementedException();
+    public override string Scheme { get; }
+
+    public override async ValueTask<PoolChannel> ConnectAsync(Uri endPoint, CancellationToken cancellationToken)
+    {
+        GrpcEndPoint.Check(endPoint, Scheme);
+        var channel = new GrpcChannel(endPoint, _settings);
+        try
+        {
+            await channel.GreetAsync(cancellationToken).ConfigureAwait(false);
+            return channel;
+        }
+        catch
+        {
+            await channel.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    public override async ValueTask<PoolListener> BindAsync(Uri endPoint, IPoolConnectionHandler handler, CancellationToken cancellationToken)
+    {
+        GrpcEndPoint.Check(endPoint, Scheme);
+        ArgumentNullException.ThrowIfNull(handler);
+        cancellationToken.ThrowIfCancellationRequested();
+        var socket = Scheme == GrpcEndPoint.Unix ? throw new NotImplementedException() : BindTcp(endPoint);
+        return await GrpcListener.StartAsync(socket, handler, [new PoolMethods()], _settings, _time, _loggers, cancellationToken).ConfigureAwait(false);
+    }
+
+    private ListenSocket BindTcp(Uri endPoint)
+    {
+        var address = GrpcEndPoint.AddressOf(endPoint);
+        if (!IPAddress.IsLoopback(address) && !(_settings.AllowRemote && _settings.AccessToken is not null))
+        {
+            throw new InvalidOperationException(
+                $"{endPoint} can be reached from other hosts. Listen at 127.0.0.1 or [::1], or set both {nameof(GrpcTransportSettings.AllowRemote)} and {nameof(GrpcTransportSettings.AccessToken)}.");
+        }
+
+        return ListenSocket.BindTcp(endPoint, address);
+    }
 }

@@ -7,7 +7,7 @@ public interface IPoolConnection
     /// <param name="method">Any but <see cref="PoolMethod.Watch"/>.</param>
     /// <param name="request">Owned by the handler, which disposes it.</param>
     /// <param name="cancellationToken">Fires when the caller cancels, its deadline passes or the connection ends.</param>
-    /// <returns>The reply. Its descriptors stay the handler's and are duplicated before the call's end is reported to it.</returns>
+    /// <returns>The reply. Its descriptors stay the handler's; its <see cref="PoolMessage.Hold"/> is disposed once they are duplicated.</returns>
     /// <exception cref="PoolFaultException">Sent to the caller. Any other exception is sent as <see cref="PoolFaultCode.Internal"/>, without details.</exception>
     ValueTask<PoolMessage> HandleAsync(PoolMethod method, PoolMessage request, CancellationToken cancellationToken);
 

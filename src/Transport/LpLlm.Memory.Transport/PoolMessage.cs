@@ -28,6 +28,12 @@ public sealed class PoolMessage : IDisposable
     /// <summary>The descriptors that came, or go, with it; empty after <see cref="TakeFiles"/>.</summary>
     public IReadOnlyList<SafeFileHandle> Files => _files;
 
+    /// <summary>
+    /// What keeps a sender's descriptors open meanwhile. The transport disposes it once it has duplicated them, or knows that the message will
+    /// not be sent. It does not travel.
+    /// </summary>
+    public IDisposable? Hold { get; init; }
+
     /// <summary>Takes the descriptors over: <see cref="Dispose"/> no longer closes them.</summary>
     public SafeFileHandle[] TakeFiles() => Interlocked.Exchange(ref _files, []);
 

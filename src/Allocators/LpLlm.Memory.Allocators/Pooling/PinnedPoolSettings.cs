@@ -19,15 +19,20 @@ internal sealed record PinnedPoolSettings
 
     public TimeSpan DisposeTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    public static PinnedPoolSettings From(string name, LocalPinnedPoolOptions options) => new()
-    {
-        Name = name,
-        CapacityBytes = options.CapacityBytes,
-        SlabBytes = Math.Min(options.SlabBytes, options.CapacityBytes),
-        InitialBytes = options.InitialBytes ?? Math.Min(options.SlabBytes, options.CapacityBytes),
-        ThreadCacheBytes = options.ThreadCacheBytes,
-        FenceTimeout = options.FenceTimeout,
-        RentTimeout = options.RentTimeout,
-        DisposeTimeout = options.DisposeTimeout,
-    };
+    public static PinnedPoolSettings From(string name, LocalPinnedPoolOptions options) =>
+        From(name, options, options.CapacityBytes, options.InitialBytes, options.SlabBytes, options.ThreadCacheBytes);
+
+    /// <summary>For any options that speak of slabs.</summary>
+    public static PinnedPoolSettings From(
+        string name, PinnedPoolOptions options, long capacityBytes, long? initialBytes, long slabBytes, long threadCacheBytes) => new()
+        {
+            Name = name,
+            CapacityBytes = capacityBytes,
+            SlabBytes = Math.Min(slabBytes, capacityBytes),
+            InitialBytes = initialBytes ?? Math.Min(slabBytes, capacityBytes),
+            ThreadCacheBytes = threadCacheBytes,
+            FenceTimeout = options.FenceTimeout,
+            RentTimeout = options.RentTimeout,
+            DisposeTimeout = options.DisposeTimeout,
+        };
 }

@@ -4,6 +4,7 @@ namespace LpLlm.Memory.Sources;
 internal static class Errno
 {
     public const int EPerm = 1;
+    public const int EIntr = 4;
     public const int EAgain = 11;
     public const int ENoMem = 12;
     public const int EInval = 22;
@@ -17,7 +18,7 @@ internal static class Errno
     {
         0 => "OK",
         EPerm => "EPERM",
-        4 => "EINTR",
+        EIntr => "EINTR",
         9 => "EBADF",
         EAgain => "EAGAIN",
         ENoMem => "ENOMEM",

@@ -36,16 +36,27 @@ internal sealed class HostMapping
         var file = shared ? MemoryFile.Create(lengthBytes, pages) : null;
         try
         {
-            var address = pages.Kind == PageKind.Reserved ? MapReserved(lengthBytes, pages, file) : MapAligned(lengthBytes, file);
-            var mapping = new HostMapping(address, lengthBytes, pages, file);
-            mapping.Advise();
-            return mapping;
+            return Create(lengthBytes, pages, file);
         }
         catch
         {
             file?.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Maps the whole of a file that exists; its bytes stay as they are. The mapping owns the file if the call succeeds.</summary>
+    /// <param name="file">Sealed, so that no other holder can cut it short.</param>
+    /// <param name="lengthBytes">Its length, a multiple of the page size.</param>
+    /// <param name="pages">What backs it.</param>
+    public static HostMapping Open(SafeFileHandle file, long lengthBytes, PageChoice pages) => Create(lengthBytes, pages, file);
+
+    private static HostMapping Create(long lengthBytes, PageChoice pages, SafeFileHandle? file)
+    {
+        var address = pages.Kind == PageKind.Reserved ? MapReserved(lengthBytes, pages, file) : MapAligned(lengthBytes, file);
+        var mapping = new HostMapping(address, lengthBytes, pages, file);
+        mapping.Advise();
+        return mapping;
     }
 
     /// <summary>Unmaps the range; the file goes with its last holder.</summary>

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
 
 namespace LpLlm.Memory.Sources;
 
@@ -67,16 +68,42 @@ internal sealed class HostMemorySource : IMemorySource
         return new ValueTask<MemoryRegion>(Task.Run(() => Reserve(lengthBytes, progress, cancellationToken), cancellationToken));
     }
 
+    /// <summary>Makes a region of memory that another process made and still holds. Its bytes stay, wherever they are.</summary>
+    /// <param name="file">Sealed. The region owns it if the call succeeds.</param>
+    /// <param name="status">Of that file, checked by the caller.</param>
+    /// <param name="cancellationToken">Looked at before every 64 MiB.</param>
+    /// <exception cref="MemorySourceException">It cannot be mapped or page-locked.</exception>
+    public Task<SharedMemoryRegion> AdoptAsync(SafeFileHandle file, MemoryFileStatus status, CancellationToken cancellationToken)
+    {
+        LocalPlatform.EnsureSupported();
+        return Task.Run(
+            () =>
+            {
+                // What is there needs no room. What is not would be taken now, and a file of nothing but holes costs its maker nothing.
+                if (status.Pages.Kind != PageKind.Reserved && status.LengthBytes > status.AllocatedBytes)
+                {
+                    _budget.EnsureAvailable(status.LengthBytes - status.AllocatedBytes);
+                }
+
+                return (SharedMemoryRegion)Prepare(HostMapping.Open(file, status.LengthBytes, status.Pages), numa: null, null, cancellationToken);
+            },
+            cancellationToken);
+    }
+
     private MemoryRegion Reserve(long lengthBytes, IProgress<long>? progress, CancellationToken cancellationToken)
     {
         _numa?.EnsureAvailable(lengthBytes);
-        var mapping = Map(lengthBytes);
+        return Prepare(Map(lengthBytes), _numa, progress, cancellationToken);
+    }
+
+    private MemoryRegion Prepare(HostMapping mapping, NumaPolicy? numa, IProgress<long>? progress, CancellationToken cancellationToken)
+    {
         var pinned = new PinnedMapping(mapping, _pinner, _settings);
         try
         {
-            _numa?.Bind(mapping.Address, mapping.LengthBytes);
+            numa?.Bind(mapping.Address, mapping.LengthBytes);
             pinned.Prepare(_settings.AllowPageable ? WarnPageable : null, progress, cancellationToken);
-            _numa?.Verify(mapping.Address, mapping.LengthBytes);
+            numa?.Verify(mapping.Address, mapping.LengthBytes);
         }
         catch (Exception failure)
         {

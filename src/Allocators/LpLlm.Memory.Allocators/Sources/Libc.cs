@@ -26,9 +26,19 @@ internal static partial class Libc
     public const uint MemfdHugePages = 4;
     public const uint MemfdNoExecSeal = 8;
     public const int AddSeals = 1033;
+    public const int GetSeals = 1034;
     public const int SealSeal = 1;
     public const int SealShrink = 2;
     public const int SealGrow = 4;
+    public const int SealWrite = 8;
+    public const int SealFutureWrite = 0x10;
+    public const int AllocateKeepSize = 1;
+    public const int AllocatePunchHole = 2;
+    public const int WorkingFolder = -100;
+    public const int LookAtLink = 0x100;
+    public const int LookAtDescriptor = 0x1000;
+    public const uint StatusBasics = 0x7ff;
+    public const long HugeFileSystem = 0x958458f6;
     public const nint MapFailed = -1;
 
     [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
@@ -64,6 +74,19 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
     public static partial int Control(SafeFileHandle file, int command, int argument);
 
+    [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
+    public static partial int Allocate(SafeFileHandle file, int mode, long offset, long lengthBytes);
+
+    /// <summary>What fstat says, in a layout that is the same on all processors.</summary>
+    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int GetStatus(SafeFileHandle file, string path, int flags, uint mask, out FileStatus status);
+
+    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int GetStatus(int folder, string path, int flags, uint mask, out FileStatus status);
+
+    [LibraryImport("libc", EntryPoint = "fstatfs", SetLastError = true)]
+    public static partial int GetFileSystem(SafeFileHandle file, out FileSystemStatus status);
+
     /// <summary>The C library has no functions for the calls of memory policy.</summary>
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
     public static unsafe partial nint BindMemory(
@@ -81,5 +104,33 @@ internal static partial class Libc
     {
         public ulong Current;
         public ulong Maximum;
+    }
+
+    /// <summary>struct statx.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 256)]
+    public struct FileStatus
+    {
+        [FieldOffset(20)]
+        public uint UserId;
+
+        [FieldOffset(28)]
+        public ushort Mode;
+
+        [FieldOffset(32)]
+        public ulong Inode;
+
+        [FieldOffset(40)]
+        public ulong LengthBytes;
+
+        [FieldOffset(48)]
+        public ulong Blocks;
+    }
+
+    /// <summary>struct statfs, whose first fields are these two.</summary>
+    [StructLayout(LayoutKind.Sequential, Size = 256)]
+    public struct FileSystemStatus
+    {
+        public long Kind;
+        public long BlockBytes;
     }
 }

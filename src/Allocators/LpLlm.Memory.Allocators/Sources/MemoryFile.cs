@@ -43,6 +43,18 @@ internal static class MemoryFile
         }
     }
 
+    /// <summary>Gives all pages of a file back at once, whoever maps it: they read zeros afterwards.</summary>
+    public static void FreePages(SafeFileHandle file, long lengthBytes)
+    {
+        int result;
+        do
+        {
+            result = Libc.Allocate(file, Libc.AllocateKeepSize | Libc.AllocatePunchHole, 0, lengthBytes);
+        }
+        while (result < 0 && Marshal.GetLastPInvokeError() == Errno.EIntr);
+        Check(result, "fallocate(PUNCH_HOLE)", lengthBytes);
+    }
+
     private static uint HugeFlags(PageChoice pages) =>
         pages.Kind == PageKind.Reserved ? Libc.MemfdHugePages | (uint)Libc.HugePageSizeFlag(pages.Bytes) : 0;
 

@@ -11,7 +11,7 @@ internal static class PagePopulator
 
     /// <param name="address">Page-aligned start.</param>
     /// <param name="lengthBytes">A multiple of the page size.</param>
-    /// <param name="touchPages">Writes to each page instead of MADV_POPULATE_WRITE; taken by itself before Linux 5.14.</param>
+    /// <param name="touchPages">Writes to each page, changing nothing, instead of MADV_POPULATE_WRITE; taken by itself before Linux 5.14.</param>
     /// <param name="cancellationToken">Looked at before every 64 MiB.</param>
     public static void Populate(nint address, long lengthBytes, bool touchPages, CancellationToken cancellationToken)
     {
@@ -53,7 +53,7 @@ internal static class PagePopulator
     {
         for (long offset = 0; offset < lengthBytes; offset += Environment.SystemPageSize)
         {
-            Volatile.Write(ref *((byte*)address + offset), 0);
+            Interlocked.Or(ref *(int*)(address + (nint)offset), 0); // another process may be at work in adopted memory
         }
     }
 }

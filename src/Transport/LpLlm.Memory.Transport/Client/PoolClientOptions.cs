@@ -21,4 +21,10 @@ internal sealed record PoolClientOptions
     public TimeSpan ReconnectInterval { get; init; } = TimeSpan.FromMilliseconds(250);
 
     public SegmentPinning Pinning { get; init; }
+
+    /// <summary>Pinned at a time before memory is handed out: the most that a pinner takes in one call.</summary>
+    public long EagerPieceBytes { get; init; } = 1L << 30;
+
+    /// <summary>Pinned at a time in the background: 1 ms, so that giving memory back waits no longer.</summary>
+    public long LazyPieceBytes { get; init; } = 16L << 20;
 }

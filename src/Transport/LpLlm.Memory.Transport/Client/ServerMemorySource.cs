@@ -1,3 +1,5 @@
+using Google.Protobuf;
+using LpLlm.Memory.Transport.Messages;
 using Microsoft.Extensions.Logging;
 
 namespace LpLlm.Memory.Transport.Client;
@@ -5,23 +7,182 @@ namespace LpLlm.Memory.Transport.Client;
 /// <summary>Memory that a pool server leases to this process, mapped into one address range. The pool above divides it.</summary>
 /// <remarks>
 /// While the server cannot be reached, <see cref="ReserveAsync"/> fails at once with <see cref="PoolServerUnavailableException"/> and a background
-/// task connects anew; memory that was handed out stays mapped and usable, whatever happens to the server.
+/// task connects anew; memory that was handed out stays mapped and usable, whatever happens to the server. No lock is held across a call.
 /// </remarks>
-internal sealed class ServerMemorySource : IMemorySource, IAsyncDisposable
+internal sealed partial class ServerMemorySource : IMemorySource, IPoolClientObserver, IAsyncDisposable
 {
-    public ServerMemorySource(PoolClientOptions options, PoolTransport transport, IHostPinner? pinner, TimeProvider time, ILogger logger) =>
-        throw new NotImplementedException($"{options}{transport}{pinner}{time}{logger}");
+    private readonly PoolClientOptions _options;
+    private readonly IHostPinner? _pinner;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly AddressRange _range;
+    private readonly PoolClient _client;
+    private readonly Outbox _outbox;
+    private readonly TrimPump _trims;
+    private readonly Lock _gate = new();
+    private readonly List<ServerLease> _leases = [];
+    private ServerLease? _growing;
+    private int _disposed;
 
-    public string Name => throw new NotImplementedException();
+    /// <param name="options">Where the server is, and how much memory at most.</param>
+    /// <param name="transport">Of the options' end point.</param>
+    /// <param name="pinner">What is added to what the server's memory has; null adds nothing.</param>
+    /// <param name="time">For deadlines and heartbeats.</param>
+    /// <param name="logger">For connections and leases.</param>
+    /// <exception cref="MemorySourceException">There are not enough addresses for the capacity.</exception>
+    /// <exception cref="PlatformNotSupportedException">Not on Linux.</exception>
+    public ServerMemorySource(PoolClientOptions options, PoolTransport transport, IHostPinner? pinner, TimeProvider time, ILogger logger)
+    {
+        _options = options;
+        _pinner = options.Pinning == SegmentPinning.None ? null : pinner;
+        _time = time;
+        _logger = logger;
+        _range = new AddressRange(options.CapacityBytes);
+        _trims = new TrimPump(logger);
+        _client = new PoolClient(options, transport, this, time, logger);
+        _outbox = new Outbox(_client, options.EndPoint, logger);
+        Capabilities = PoolCapabilities.Shared
+            | PoolCapabilities.PageLocked
+            | (options.Pinning == SegmentPinning.Eager && pinner is not null ? pinner.Capabilities : PoolCapabilities.None);
+    }
 
-    public PoolCapabilities Capabilities => throw new NotImplementedException();
+    public string Name => "server";
+
+    public PoolCapabilities Capabilities { get; }
 
     /// <summary>Called when the server asks for memory back, with the bytes it wants; off any lock, one call at a time.</summary>
-    public Action<long>? TrimRequested { get; set; }
+    public Action<long>? TrimRequested
+    {
+        get => _trims.Handler;
+        set => _trims.Handler = value;
+    }
 
-    public ValueTask<MemoryRegion> ReserveAsync(long lengthBytes, IProgress<long>? progress = null, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+    /// <summary>Of the leases held now: another process of the same user that knows one can attach to it.</summary>
+    public IReadOnlyList<Token> LeaseTokens
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _leases.Where(lease => lease.IsKnown && lease.Segments.Count > 0).Select(lease => lease.Token)];
+            }
+        }
+    }
 
-    /// <summary>Says goodbye to the server within the request timeout. All regions must have been given back.</summary>
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+    /// <inheritdoc/>
+    /// <exception cref="PoolTransportException">The server cannot be reached now, refuses this client, or breaks the protocol.</exception>
+    public async ValueTask<MemoryRegion> ReserveAsync(long lengthBytes, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(lengthBytes, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(lengthBytes, long.MaxValue / 2);
+        cancellationToken.ThrowIfCancellationRequested();
+        ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed) != 0, this);
+        var rounded = PoolProtocol.RoundUp(lengthBytes);
+        var address = _range.Take(rounded); // first: what has no place here need not be leased
+        (ServerLease Lease, IReadOnlyList<HeldSegment> Segments) taken;
+        try
+        {
+            taken = await TakeAsync(rounded, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            _range.Return(address, rounded);
+            throw;
+        }
+
+        return await MakeReadyAsync(taken.Lease, taken.Segments, address, rounded, progress, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Joins a lease of another process of the same user: the same bytes, without a copy. They take room of this source's capacity.</summary>
+    /// <param name="leaseToken">From the other's <see cref="LeaseTokens"/>.</param>
+    /// <param name="cancellationToken">Ends the attempt.</param>
+    /// <returns>All segments of the lease, in order. Disposing lets go of the lease.</returns>
+    /// <exception cref="InvalidOperationException">This source holds that lease already.</exception>
+    /// <exception cref="PoolTransportException">There is no such lease for this user, or no connection.</exception>
+    /// <exception cref="MemorySourceException">It has no room in this source's address range, or cannot be mapped.</exception>
+    public async Task<MemoryRegion> AttachAsync(Token leaseToken, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            if (_leases.Any(lease => lease.Token == leaseToken))
+            {
+                throw new InvalidOperationException($"This source holds lease {leaseToken} already: attach from another process, or another source.");
+            }
+        }
+
+        var connection = await _client.GetAsync(cancellationToken).ConfigureAwait(false);
+        var request = new AttachRequest { Session = connection.SessionBytes, LeaseToken = ByteString.CopyFrom(leaseToken.ToBytes()) };
+        ServerLease lease;
+        IReadOnlyList<HeldSegment> segments;
+        connection.Enter();
+        try
+        {
+            var answer = await connection.CallForLeaseAsync(PoolMethod.Attach, request, TimeSpan.Zero, cancellationToken).ConfigureAwait(false);
+            (lease, segments) = (Record(connection, answer, isAttached: true), answer.Segments);
+        }
+        catch (PoolFaultException fault)
+        {
+            throw FaultCodec.ToException(fault, _options.EndPoint, 0);
+        }
+        finally
+        {
+            connection.Exit();
+        }
+
+        var lengthBytes = segments.Sum(segment => segment.LengthBytes);
+        nint address;
+        try
+        {
+            address = _range.Take(Math.Max(lengthBytes, PoolProtocol.UnitBytes));
+        }
+        catch
+        {
+            Drop(lease, segments);
+            throw;
+        }
+
+        return await MakeReadyAsync(lease, segments, address, lengthBytes, null, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Says goodbye to the server within the request timeout. All regions must have been given back: what has not stays mapped, and leased until
+    /// this process ends.
+    /// </summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
+        long inUse;
+        lock (_gate)
+        {
+            inUse = _leases.Sum(lease => lease.LengthBytes);
+        }
+
+        if (inUse > 0)
+        {
+            TransportLog.DisposedInUse(_logger, _options.EndPoint, inUse);
+        }
+
+        try
+        {
+            await _outbox.WhenSent().WaitAsync(_options.RequestTimeout, _time).ConfigureAwait(false);
+            if (inUse == 0 && _client.TryGet() is { } connection)
+            {
+                var goodbye = new ReleaseRequest { Session = connection.SessionBytes, Goodbye = true };
+                await connection.CallAsync(PoolMethod.Release, goodbye, ReleaseReply.Parser, TimeSpan.Zero, CancellationToken.None).ConfigureAwait(false);
+            }
+        }
+        catch (Exception away) when (away is PoolTransportException or PoolFaultException or TimeoutException)
+        {
+            // Goodbye is a courtesy: the server learns of this process's end from the kernel, or from heartbeats that stop.
+        }
+        finally
+        {
+            await _client.DisposeAsync().ConfigureAwait(false);
+            _range.Dispose();
+        }
+    }
 }

@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Microsoft.Win32.SafeHandles;
 
 namespace LpLlm.Memory.Transport.Engine;
 
@@ -10,90 +9,147 @@ namespace LpLlm.Memory.Transport.Engine;
 /// <remarks>
 /// Errors are <see cref="PoolFaultException"/>s, ready to be sent. A session that is gone, and a lease or segment that is not the caller's, are
 /// both <see cref="PoolFaultCode.NotFound"/>: a client cannot find out what others have.
+/// One short lock guards all state. What a change sets off (making, clearing and discarding segments, answers, events, logs) runs after it.
 /// </remarks>
-internal sealed class PoolEngine : IAsyncDisposable
+internal sealed partial class PoolEngine : IAsyncDisposable
 {
-    public PoolEngine(PoolEngineSettings settings, ISegmentSource source, TimeProvider time, ILogger logger) => throw new NotImplementedException();
+    private readonly Lock _lock = new();
+    private readonly ISegmentSource _source;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly Func<Token> _newToken;
+    private readonly EngineClock _clock;
+    private readonly ITimer _timer;
+    private readonly long _started;
+    private readonly Dictionary<Token, PoolSession> _sessions = [];
+    private readonly LeaseTable _leases = new();
+    private readonly SegmentInventory _inventory;
+    private readonly AdmissionQueue _queue;
+    private readonly QuotaBook _quotas;
+    private readonly TrimCoordinator _trims;
+    private readonly EventLog _events;
 
-    public PoolEngineSettings Settings => throw new NotImplementedException();
+    // What the timer is set to; it scans for what is due, so that a deadline that moved costs one scan and no bookkeeping.
+    private long _timerDue = long.MaxValue;
+    private long _totalLeases;
+    private long _refusedRequests;
+    private long _reclaimedLeases;
+
+    /// <param name="settings">Checked by the options they come from.</param>
+    /// <param name="source">Where segments come from.</param>
+    /// <param name="time">All deadlines are its monotonic ones.</param>
+    /// <param name="logger">Gets what an operator must know.</param>
+    /// <param name="newToken">Where ids come from; a cryptographic generator unless a test needs them the same each time.</param>
+    public PoolEngine(PoolEngineSettings settings, ISegmentSource source, TimeProvider time, ILogger logger, Func<Token>? newToken = null)
+    {
+        Settings = settings;
+        _source = source;
+        _time = time;
+        _logger = logger;
+        _newToken = newToken ?? Token.Create;
+        _clock = new EngineClock(time);
+        _started = _clock.Now;
+        _inventory = new SegmentInventory(settings.SegmentBytes);
+        _queue = new AdmissionQueue(settings.MaxWaiting);
+        _quotas = new QuotaBook(settings);
+        _trims = new TrimCoordinator(settings.TrimPatience, _clock);
+        _events = new EventLog(settings.EventCapacity, _clock);
+        Epoch = _newToken();
+        _timer = time.CreateTimer(static engine => ((PoolEngine)engine!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    public PoolEngineSettings Settings { get; }
 
     /// <summary>New with every engine.</summary>
-    public Token Epoch => throw new NotImplementedException();
+    public Token Epoch { get; }
 
-    /// <summary>Makes the warm segments.</summary>
-    /// <exception cref="MemorySourceException">The memory cannot be had; nothing is kept.</exception>
-    public Task StartAsync(CancellationToken cancellationToken) => throw new NotImplementedException();
-
-    /// <summary>Opens a session, connected.</summary>
-    public PoolSession Open(SessionOptions options) => throw new NotImplementedException();
-
-    /// <summary>The session of that token, or null if it never was or is gone.</summary>
-    public PoolSession? Find(Token session) => throw new NotImplementedException();
-
-    /// <summary>
-    /// Connects a session again. The process must be the one it was opened by, where both are known: else it is not found.
-    /// </summary>
-    public IReadOnlyList<LeaseGrant> Resume(PoolSession session, SessionOptions options) => throw new NotImplementedException();
-
-    /// <summary>A connection of the session ended. With the last one its waiting requests are cancelled and its leases detached.</summary>
-    public void Disconnect(PoolSession session) => throw new NotImplementedException();
-
-    /// <summary>The kernel says that the session's process is gone: all it held goes back, after the quarantine.</summary>
-    public void Exited(PoolSession session) => throw new NotImplementedException();
-
-    /// <summary>The client says goodbye: it has unmapped everything.</summary>
-    public void Close(PoolSession session) => throw new NotImplementedException();
-
-    /// <summary>A sign of life. Every other call of the session is one too.</summary>
-    public void Renew(PoolSession session) => throw new NotImplementedException();
-
-    public Task<LeaseGrant> AcquireAsync(PoolSession session, AcquireOptions options, CancellationToken cancellationToken) => throw new NotImplementedException();
-
-    /// <summary>Appends segments to a lease; the grant holds the new ones.</summary>
-    public Task<LeaseGrant> GrowAsync(PoolSession session, ulong leaseId, AcquireOptions options, CancellationToken cancellationToken) => throw new NotImplementedException();
-
-    /// <summary>Takes segments of a lease back, which the client has unmapped. With the last one the lease stays, empty.</summary>
-    public void Shrink(PoolSession session, ulong leaseId, IReadOnlyCollection<ulong> segmentIds) => throw new NotImplementedException();
-
-    /// <summary>Lets go of a lease; its memory goes back when nobody holds it.</summary>
-    public void Release(PoolSession session, ulong leaseId) => throw new NotImplementedException();
-
-    /// <summary>Undoes a request, whether it waits, was granted, or is yet to come.</summary>
-    /// <returns>Whether there was something to undo.</returns>
-    public bool Withdraw(PoolSession session, Token requestId) => throw new NotImplementedException();
-
-    /// <summary>Joins a lease. It must be of the same user.</summary>
-    public LeaseGrant Attach(PoolSession session, Token leaseToken) => throw new NotImplementedException();
-
-    /// <summary>Makes a lease of memory that the client has held since before this engine started. Sharers of a lease meet by its token.</summary>
-    /// <param name="session">Who presents it.</param>
-    /// <param name="leaseToken">As before the restart.</param>
-    /// <param name="name">For people.</param>
-    /// <param name="segments">Descriptors and lengths; the engine takes the descriptors over, whatever the outcome.</param>
-    /// <param name="cancellationToken">Ends the attempt.</param>
-    public Task<LeaseGrant> RestoreAsync(
-        PoolSession session, Token leaseToken, string name, IReadOnlyList<(SafeFileHandle File, long LengthBytes)> segments, CancellationToken cancellationToken) =>
-        throw new NotImplementedException();
-
-    /// <summary>What the server wants of the session, until the token fires, the session ends or the engine is disposed. One reader at a time: a new one ends the old.</summary>
-    public IAsyncEnumerable<PoolEvent> WatchAsync(PoolSession session, CancellationToken cancellationToken) => throw new NotImplementedException();
-
-    public IReadOnlyList<LeaseSummary> List(PoolSession? holder = null) => throw new NotImplementedException();
-
-    /// <exception cref="PoolFaultException">There is no such lease, or the holder, if given, does not hold it.</exception>
-    public (LeaseSummary Summary, IReadOnlyList<GrantedSegment> Segments) Inspect(ulong leaseId, PoolSession? holder = null) => throw new NotImplementedException();
-
-    /// <summary>Takes a lease away: its holders are told, and its memory goes back when the last of them has let go or is gone.</summary>
-    public void Revoke(ulong leaseId, string reason) => throw new NotImplementedException();
-
-    public EngineStatistics GetStatistics() => throw new NotImplementedException();
+    public EngineStatistics GetStatistics()
+    {
+        lock (_lock)
+        {
+            return new EngineStatistics
+            {
+                CapacityBytes = Settings.CapacityBytes,
+                LeasedBytes = _inventory.LeasedBytes,
+                IdleBytes = _inventory.IdleBytes,
+                PendingBytes = _inventory.PendingBytes,
+                PeakLeasedBytes = _inventory.PeakLeasedBytes,
+                Sessions = _sessions.Count,
+                Leases = _leases.HeldCount,
+                Waiting = _queue.Count,
+                TotalLeases = _totalLeases,
+                RefusedRequests = _refusedRequests,
+                TrimRequests = _trims.Requests,
+                ReclaimedLeases = _reclaimedLeases,
+                Uptime = _clock.Since(_started),
+            };
+        }
+    }
 
     /// <summary>The latest events, oldest first; of one lease, or all.</summary>
-    public IReadOnlyList<EventRecord> GetEvents(ulong? leaseId = null) => throw new NotImplementedException();
+    public IReadOnlyList<EventRecord> GetEvents(ulong? leaseId = null)
+    {
+        lock (_lock)
+        {
+            return _events.Get(leaseId);
+        }
+    }
 
-    /// <summary>Tells all clients that the server stops, refuses new requests, and ends waiting ones with <see cref="PoolFaultCode.Unavailable"/>.</summary>
-    public void Drain(TimeSpan grace) => throw new NotImplementedException();
+    private void Change(Action<Deferred> change) => Change(after =>
+    {
+        change(after);
+        return true;
+    });
 
-    /// <summary>Lets go of all memory. What clients have mapped stays theirs.</summary>
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+    private T Change<T>(Func<Deferred, T> change)
+    {
+        var after = new Deferred();
+        try
+        {
+            lock (_lock)
+            {
+                return change(after);
+            }
+        }
+        finally
+        {
+            after.Run();
+        }
+    }
+
+    private void ArmUnsynchronized(long due)
+    {
+        if (due < _timerDue && !_isDisposed)
+        {
+            _timerDue = due;
+            _timer.Change(_clock.Until(due), Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    private void OnTimer() => Change(after =>
+    {
+        if (_isDisposed)
+        {
+            return;
+        }
+
+        _timerDue = long.MaxValue;
+        ExpireSessionsUnsynchronized(after);
+        ExpireRequestsUnsynchronized(after);
+        EndQuarantinesUnsynchronized(after);
+        PumpUnsynchronized(after);
+        ArmUnsynchronized(_warmRetry);
+    });
+
+    private ulong NewIdUnsynchronized()
+    {
+        ulong id;
+        do
+        {
+            id = _newToken().Low;
+        }
+        while (id == 0 || _leases.Find(id) is not null);
+
+        return id;
+    }
 }

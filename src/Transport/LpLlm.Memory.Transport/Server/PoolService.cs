@@ -4,7 +4,30 @@ using Microsoft.Extensions.Logging;
 namespace LpLlm.Memory.Transport.Server;
 
 /// <summary>Turns messages into calls of the engine. One for all listeners of a server.</summary>
-internal sealed class PoolService(PoolEngine engine, PoolServicePolicy policy, ILogger logger) : IPoolConnectionHandler
+/// <param name="engine">What the calls are made on.</param>
+/// <param name="policy">Whom to let in.</param>
+/// <param name="logger">For refusals and sessions.</param>
+/// <param name="time">The engine's clock, where it is not the system's.</param>
+internal sealed class PoolService(PoolEngine engine, PoolServicePolicy policy, ILogger logger, TimeProvider? time = null) : IPoolConnectionHandler
 {
-    public IPoolConnection Accept(PoolPeer peer) => throw new NotImplementedException($"{engine}{policy}{logger}");
+    /// <summary>What the kernel answers where there is no user: -1 must not count as anybody, whatever is configured.</summary>
+    private const uint NoUser = uint.MaxValue;
+
+    /// <exception cref="PoolFaultException">The user may not connect.</exception>
+    public IPoolConnection Accept(PoolPeer peer)
+    {
+        // A listener whose connections have no user has checked a token, or that they come from this host.
+        if (peer.UserId is { } user && !IsAllowed(user))
+        {
+            TransportLog.PeerRefused(logger, peer.Description, user);
+            throw new PoolFaultException(
+                PoolFaultCode.PermissionDenied,
+                $"User {user} may not use this pool server. Add the user to AllowedUsers, or run the client as the server's user.");
+        }
+
+        return new PoolServiceConnection(engine, policy, peer, logger, time ?? TimeProvider.System);
+    }
+
+    private bool IsAllowed(uint user) =>
+        user != NoUser && (user == 0 || user == policy.OwnUserId || policy.AllowedUsers.Contains(user));
 }

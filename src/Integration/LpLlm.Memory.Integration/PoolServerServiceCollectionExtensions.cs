@@ -1,0 +1,62 @@
+using LpLlm.Memory;
+using LpLlm.Memory.Configuration;
+using LpLlm.Memory.Server;
+using LpLlm.Memory.Transport.Engine;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>Embeds a pool server in the host: the same one that <c>sllm-store</c> runs.</summary>
+/// <remarks>
+/// It starts before the host's other services, or earlier, when a pool with the end point <c>embedded</c> opens first; it stops after them. It is
+/// disposed with the container, after its pools. Linux only.
+/// </remarks>
+public static class PoolServerServiceCollectionExtensions
+{
+    /// <summary>Registers the pool server of this host.</summary>
+    /// <param name="services">The collection.</param>
+    /// <param name="configure">Sets the options; <see cref="PoolServerOptions.CapacityBytes"/> is required.</param>
+    /// <exception cref="InvalidOperationException">There is one already.</exception>
+    public static IServiceCollection AddPoolServer(this IServiceCollection services, Action<PoolServerOptions> configure)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentNullException.ThrowIfNull(configure);
+        if (services.Any(service => service.ServiceType == typeof(PoolServer)))
+        {
+            throw new InvalidOperationException("A pool server is registered already; one is enough for a host.");
+        }
+
+        PoolTransports.Add(services);
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<PoolServerOptions>, PoolServerOptionsValidator>());
+        services.AddOptions<PoolServerOptions>().Configure(configure).ValidateOnStart();
+        services.AddSingleton(Create);
+        services.AddHostedService<PoolServerHost>();
+        return services;
+    }
+
+    /// <summary>As the other overload, with options from configuration.</summary>
+    /// <param name="services">The collection.</param>
+    /// <param name="section">The properties of <see cref="PoolServerOptions"/>; sizes may be written <c>"64GiB"</c>. Unknown keys are errors.</param>
+    /// <exception cref="InvalidOperationException">There is one already.</exception>
+    public static IServiceCollection AddPoolServer(this IServiceCollection services, IConfiguration section)
+    {
+        ArgumentNullException.ThrowIfNull(section);
+        return services.AddPoolServer(options => SizedConfiguration.Bind(section, options));
+    }
+
+    private static PoolServer Create(IServiceProvider provider)
+    {
+        var options = provider.GetRequiredService<IOptions<PoolServerOptions>>().Value;
+        return new PoolServer(
+            options,
+            provider.GetRequiredService<PoolTransports>(),
+            provider.GetService<ISegmentSource>()
+                ?? new HostSegmentSource(HostSegmentSource.SettingsOf(options), PoolLogging.CreateLogger(provider, "PoolServer")),
+            provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance,
+            provider.GetService<TimeProvider>() ?? TimeProvider.System);
+    }
+}

@@ -1,0 +1,71 @@
+using LpLlm.Memory.Transport;
+
+namespace LpLlm.Memory.Server;
+
+/// <summary>Counts the connections of other processes on their way to the server, so that a stop can wait for the last to end.</summary>
+internal sealed class ConnectionCount(IPoolConnectionHandler server) : IPoolConnectionHandler
+{
+    private readonly Lock _gate = new();
+    private int _open;
+    private TaskCompletionSource? _none;
+
+    public IPoolConnection Accept(PoolPeer peer)
+    {
+        var connection = server.Accept(peer);
+        if (peer.IsThisProcess)
+        {
+            return connection;
+        }
+
+        lock (_gate)
+        {
+            _open++;
+        }
+
+        return new Counted(connection, this);
+    }
+
+    /// <summary>Completes when there is none.</summary>
+    public Task WaitForNoneAsync()
+    {
+        lock (_gate)
+        {
+            return _open == 0
+                ? Task.CompletedTask
+                : (_none ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
+    }
+
+    private void Closed()
+    {
+        lock (_gate)
+        {
+            if (--_open == 0)
+            {
+                _none?.TrySetResult();
+                _none = null;
+            }
+        }
+    }
+
+    private sealed class Counted(IPoolConnection connection, ConnectionCount count) : IPoolConnection
+    {
+        public ValueTask<PoolMessage> HandleAsync(PoolMethod method, PoolMessage request, CancellationToken cancellationToken) =>
+            connection.HandleAsync(method, request, cancellationToken);
+
+        public IAsyncEnumerable<PoolMessage> WatchAsync(PoolMessage request, CancellationToken cancellationToken) =>
+            connection.WatchAsync(request, cancellationToken);
+
+        public void Closed()
+        {
+            try
+            {
+                connection.Closed();
+            }
+            finally
+            {
+                count.Closed();
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+using LpLlm.Memory.Sources;
+using LpLlm.Memory.Transport;
+using LpLlm.Memory.Transport.Engine;
+using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
+
+namespace LpLlm.Memory.Server;
+
+/// <summary>Segments of this host's memory.</summary>
+internal sealed class HostSegmentSource(HostMemorySettings settings, ILogger logger, IHostPinner? pinner = null, MemoryBudget? budget = null)
+    : ISegmentSource
+{
+    // mlock, whatever pinner the host has registered for its pools: a device needs the memory in the client's mapping, not in the server's.
+    private readonly HostMemorySource _source = new(settings with { Shared = true }, pinner ?? new MlockHostPinner(), logger, budget);
+
+    /// <summary>What a server's options say of its memory.</summary>
+    public static HostMemorySettings SettingsOf(PoolServerOptions options) => new()
+    {
+        HugePages = options.HugePages,
+        NumaNode = options.NumaNode,
+        AllowPageable = options.AllowPageable,
+    };
+
+    public async ValueTask<Segment> CreateAsync(long lengthBytes, CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(lengthBytes, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(lengthBytes, long.MaxValue - PoolProtocol.UnitBytes);
+        var rounded = PoolProtocol.RoundUp(lengthBytes);
+        var region = (SharedMemoryRegion)await _source.ReserveAsync(rounded, progress: null, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return new HostSegment(region, MemoryFileStatus.Read(region.Descriptor).Inode);
+        }
+        catch
+        {
+            region.Dispose();
+            throw;
+        }
+    }
+
+    public async ValueTask<Segment> AdoptAsync(SafeFileHandle file, long lengthBytes, CancellationToken cancellationToken)
+    {
+        var status = MemoryFileStatus.Read(file);
+        var fault = !status.IsRegular || status.Seals == 0 ? "it is no memory file with seals"
+            : !status.IsSealed ? $"its seals are 0x{status.Seals:x}; shrinking, growing and sealing must be forbidden (0x{MemoryFile.Seals:x}), writing must not"
+            : status.LengthBytes != lengthBytes ? $"its length is {status.LengthBytes}"
+            : lengthBytes < 1 || lengthBytes % PoolProtocol.UnitBytes != 0 ? $"that is no multiple of {PoolProtocol.UnitBytes}"
+            : null;
+        if (fault is not null)
+        {
+            throw new PoolFaultException(
+                PoolFaultCode.InvalidArgument, $"The descriptor that was presented as a segment of {lengthBytes} B is none: {fault}.");
+        }
+
+        return new HostSegment(await _source.AdoptAsync(file, status, cancellationToken).ConfigureAwait(false), status.Inode);
+    }
+}

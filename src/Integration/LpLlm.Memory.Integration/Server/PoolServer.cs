@@ -1,0 +1,203 @@
+using LpLlm.Memory.Transport;
+using LpLlm.Memory.Transport.Engine;
+using LpLlm.Memory.Transport.Server;
+using LpLlm.Memory.Transport.Sockets;
+using Microsoft.Extensions.Logging;
+
+namespace LpLlm.Memory.Server;
+
+/// <summary>
+/// The pool server of this process: engine, dispatcher and listeners. Starts once, when the host does or the first embedded pool needs it,
+/// whichever is earlier. Thread-safe.
+/// </summary>
+internal sealed class PoolServer(
+    PoolServerOptions options, PoolTransports transports, ISegmentSource segments, ILoggerFactory loggers, TimeProvider time)
+    : IAsyncDisposable, IDisposable
+{
+    private readonly SemaphoreSlim _turn = new(1, 1);
+    private readonly ILogger _logger = loggers.CreateLogger("LpLlm.Memory.PoolServer");
+    private Running? _running;
+    private bool _stopped;
+    private bool _disposed;
+
+    /// <summary>Where it listens, the embedded end point left out; empty before the start.</summary>
+    public IReadOnlyList<Uri> EndPoints => [.. (_running?.Outer ?? []).Select(listener => listener.EndPoint)];
+
+    /// <summary>The books; null before the start.</summary>
+    public PoolEngine? Engine => _running?.Engine;
+
+    /// <summary>Makes the warm memory and listens. If anything fails nothing is kept, and the next call tries again.</summary>
+    /// <exception cref="MemorySourceException">The memory cannot be had.</exception>
+    /// <exception cref="InvalidOperationException">An end point is taken, not safe or of an unknown scheme.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        if (Volatile.Read(ref _running) is not null)
+        {
+            return;
+        }
+
+        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            if (_running is null)
+            {
+                Volatile.Write(ref _running, await CreateAsync(cancellationToken).ConfigureAwait(false));
+            }
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    /// <summary>
+    /// Tells the clients, waits for those of other processes to go, at most <see cref="PoolServerOptions.DrainTimeout"/>, and stops listening
+    /// to them. Pools of this process go on until disposal: they are the host's own, and it may still be at work with them.
+    /// </summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (_running is { } running && !_stopped)
+            {
+                _stopped = true;
+                await DrainAsync(running, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _turn.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            _disposed = true;
+            if (Interlocked.Exchange(ref _running, null) is { } running)
+            {
+                await running.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
+
+    private async Task DrainAsync(Running running, CancellationToken cancellationToken)
+    {
+        foreach (var listener in running.Outer)
+        {
+            await listener.StopAcceptingAsync().ConfigureAwait(false);
+        }
+
+        running.Engine.Drain(options.DrainTimeout);
+        try
+        {
+            await running.Connections.WaitForNoneAsync().WaitAsync(options.DrainTimeout, time, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            IntegrationLog.DrainTimedOut(_logger, options.DrainTimeout, running.Engine.GetStatistics().Leases);
+        }
+        finally
+        {
+            foreach (var listener in running.Outer)
+            {
+                await listener.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+
+        IntegrationLog.ServerStopped(_logger);
+    }
+
+    private async Task<Running> CreateAsync(CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        var engine = new PoolEngine(EngineSettings(), segments, time, _logger);
+        var policy = new PoolServicePolicy
+        {
+            AllowedUsers = UserNames.ResolveAll(options.AllowedUsers),
+            OwnUserId = SocketNative.GetUserId(),
+            RenewInterval = options.SessionTimeout / 10,
+        };
+        var running = new Running(engine, new ConnectionCount(new PoolService(engine, policy, _logger, time)));
+        try
+        {
+            await engine.StartAsync(cancellationToken).ConfigureAwait(false);
+            running.Embedded = await transports.Get(PoolEndPoint.EmbeddedUri)
+                .BindAsync(PoolEndPoint.EmbeddedUri, running.Connections, cancellationToken).ConfigureAwait(false);
+            foreach (var endPoint in ListenAt())
+            {
+                var transport = transports.Get(endPoint);
+                running.Outer.Add(await transport.BindAsync(endPoint, running.Connections, cancellationToken).ConfigureAwait(false));
+                await ServerWarmUp.RunAsync(transport, running.Outer[^1].EndPoint, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch
+        {
+            await running.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+
+        IntegrationLog.ServerStarted(
+            _logger, ByteSize.Format(options.CapacityBytes), ByteSize.Format(options.WarmBytes),
+            string.Join(' ', running.Outer.Select(listener => listener.EndPoint.ToString()).DefaultIfEmpty(PoolEndPoint.Embedded)),
+            time.GetElapsedTime(started).TotalMilliseconds);
+        return running;
+    }
+
+    private IEnumerable<Uri> ListenAt()
+    {
+        if (options.EndPoints.Count == 0)
+        {
+            RuntimeDirectory.Ensure(RuntimeDirectory.Path);
+            return [PoolEndPoint.Parse(RuntimeDirectory.DefaultEndPoint)];
+        }
+
+        return options.EndPoints.Where(endPoint => !PoolEndPoint.IsEmbedded(endPoint)).Select(PoolEndPoint.Parse);
+    }
+
+    private PoolEngineSettings EngineSettings() => new()
+    {
+        CapacityBytes = options.CapacityBytes,
+        SegmentBytes = options.SegmentBytes,
+        WarmBytes = options.WarmBytes,
+        MaxLeaseBytes = options.MaxLeaseBytes ?? long.MaxValue,
+        MaxClientBytes = options.MaxClientBytes ?? long.MaxValue,
+        MaxUserBytes = options.MaxUserBytes ?? long.MaxValue,
+        MaxSessions = options.MaxClients,
+        QuarantineTime = options.QuarantineTime,
+        SessionTimeout = options.SessionTimeout,
+        TrimPatience = options.TrimPatience,
+    };
+
+    /// <summary>What a start has made.</summary>
+    private sealed class Running(PoolEngine engine, ConnectionCount connections) : IAsyncDisposable
+    {
+        public PoolEngine Engine => engine;
+
+        public ConnectionCount Connections => connections;
+
+        public List<PoolListener> Outer { get; } = [];
+
+        public PoolListener? Embedded { get; set; }
+
+        public async ValueTask DisposeAsync()
+        {
+            foreach (var listener in Embedded is null ? Outer : [.. Outer, Embedded])
+            {
+                await listener.DisposeAsync().ConfigureAwait(false);
+            }
+
+            await engine.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+using Google.Protobuf;
+using LpLlm.Memory.Transport;
+using LpLlm.Memory.Transport.Messages;
+
+namespace LpLlm.Memory.Daemon.Admin;
+
+/// <summary>A client that asks a daemon for its books.</summary>
+internal sealed class PoolAdmin : IAsyncDisposable
+{
+    private readonly PoolChannel _channel;
+    private readonly ByteString _session;
+
+    private PoolAdmin(PoolChannel channel, ByteString session)
+    {
+        _channel = channel;
+        _session = session;
+    }
+
+    public static async Task<PoolAdmin> ConnectAsync(PoolTransport transport, Uri endPoint, CancellationToken cancellationToken)
+    {
+        var channel = await transport.ConnectAsync(endPoint, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var hello = new HelloRequest { MinVersion = PoolProtocol.Version, MaxVersion = PoolProtocol.Version, ClientName = "sllm-store" };
+            var reply = await SendAsync(channel, PoolMethod.Hello, hello, HelloReply.Parser, cancellationToken).ConfigureAwait(false);
+            return new PoolAdmin(channel, reply.Session);
+        }
+        catch
+        {
+            await channel.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    public async Task<DaemonStatus> GetStatusAsync(CancellationToken cancellationToken)
+    {
+        var request = new StatisticsRequest { Session = _session };
+        return DaemonStatus.Of(
+            _channel.EndPoint,
+            await SendAsync(_channel, PoolMethod.Statistics, request, StatisticsReply.Parser, cancellationToken).ConfigureAwait(false));
+    }
+
+    public async Task<IReadOnlyList<DaemonLease>> GetLeasesAsync(CancellationToken cancellationToken)
+    {
+        var request = new ListRequest { Session = _session };
+        var reply = await SendAsync(_channel, PoolMethod.List, request, ListReply.Parser, cancellationToken).ConfigureAwait(false);
+        return [.. reply.Leases.Select(DaemonLease.Of)];
+    }
+
+    public Task RevokeAsync(ulong leaseId, string reason, CancellationToken cancellationToken) => SendAsync(
+        _channel, PoolMethod.Revoke, new RevokeRequest { Session = _session, LeaseId = leaseId, Reason = reason }, RevokeReply.Parser, cancellationToken);
+
+    public ValueTask DisposeAsync() => _channel.DisposeAsync();
+
+    private static async Task<T> SendAsync<T>(
+        PoolChannel channel, PoolMethod method, IMessage request, MessageParser<T> parser, CancellationToken cancellationToken)
+        where T : IMessage<T>
+    {
+        using var message = new PoolMessage(request.ToByteArray());
+        using var reply = await channel.SendAsync(method, message, cancellationToken).ConfigureAwait(false);
+        return parser.ParseFrom(reply.Payload.Span);
+    }
+}

@@ -1,0 +1,22 @@
+using System.CommandLine;
+
+namespace LpLlm.Memory.Daemon.Cli;
+
+/// <summary>The commands of <c>sllm-store</c>.</summary>
+internal sealed class CommandLine
+{
+    private readonly RootCommand _root = new("Owns the page-locked memory of a host and leases it to processes.");
+
+    public CommandLine()
+    {
+        _root.Subcommands.Add(Start);
+        _root.Subcommands.Add(new StatusCommand());
+        _root.Subcommands.Add(new LeasesCommand());
+        _root.Subcommands.Add(new ReleaseCommand());
+    }
+
+    public StartCommand Start { get; } = new();
+
+    public ParseResult Parse(string[] arguments) =>
+        _root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null }); // a path may begin with @
+}

@@ -1,0 +1,83 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Logging;
+
+namespace LpLlm.Memory.Transport.Grpc.Server;
+
+/// <summary>
+/// Kestrel's way to connections, with a gate before accept(2). Kestrel's own loop spins on one core when descriptors run out, and its limit
+/// of connections acts after accept: under a flood the process then died of the descriptors that its own error paths could not open.
+/// </summary>
+internal sealed class AcceptGate : IConnectionListenerFactory, IConnectionListener
+{
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(100);
+
+    private readonly Socket _listener;
+    private readonly ILogger _logger;
+    private readonly SemaphoreSlim _free;
+    private readonly SocketConnectionContextFactory _connections;
+    private readonly CancellationTokenSource _unbound = new();
+
+    public AcceptGate(Socket listener, PoolTransportLimits limits, ILogger logger)
+    {
+        (_listener, _logger, _free) = (listener, logger, new SemaphoreSlim(limits.MaxConnections));
+        _connections = new SocketConnectionContextFactory(
+            new SocketConnectionFactoryOptions { MaxReadBufferSize = 1 << 20, MaxWriteBufferSize = 64 << 10, WaitForDataBeforeAllocatingBuffer = true }, logger);
+    }
+
+    public EndPoint EndPoint => _listener.LocalEndPoint!;
+
+    /// <summary>Fires when no further connection is taken.</summary>
+    public CancellationToken Unbound => _unbound.Token;
+
+    public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default) => ValueTask.FromResult<IConnectionListener>(this);
+
+    public async ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _unbound.Token);
+        try
+        {
+            await _free.WaitAsync(either.Token).ConfigureAwait(false);
+            while (true)
+            {
+                try
+                {
+                    return Take(await _listener.AcceptAsync(either.Token).ConfigureAwait(false));
+                }
+                catch (SocketException e) when (!_unbound.IsCancellationRequested)
+                {
+                    // No descriptor left, most likely; others give theirs back, this loop must not starve them meanwhile.
+                    GrpcLog.AcceptFailed(_logger, e, RetryDelay);
+                    await Task.Delay(RetryDelay, either.Token).ConfigureAwait(false);
+                }
+            }
+        }
+        catch (Exception e) when (_unbound.IsCancellationRequested && e is OperationCanceledException or SocketException or ObjectDisposedException)
+        {
+            return null;
+        }
+    }
+
+    public ValueTask UnbindAsync(CancellationToken cancellationToken = default)
+    {
+        _unbound.Cancel();
+        _listener.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await UnbindAsync().ConfigureAwait(false);
+        _connections.Dispose();
+    }
+
+    private ConnectionContext Take(Socket socket)
+    {
+        socket.NoDelay |= socket.ProtocolType == ProtocolType.Tcp;
+        var connection = _connections.Create(socket);
+        connection.ConnectionClosed.UnsafeRegister(static gate => ((SemaphoreSlim)gate!).Release(), _free);
+        return connection;
+    }
+}

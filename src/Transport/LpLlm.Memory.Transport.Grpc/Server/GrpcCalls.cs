@@ -1,0 +1,145 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using LpLlm.Memory.Transport.Grpc.Wire;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace LpLlm.Memory.Transport.Grpc.Server;
+
+/// <summary>Carries calls out: token, limits, deadline, request, method, replies. Every failure is thrown.</summary>
+/// <param name="methods">By path.</param>
+/// <param name="limits">What a client may take.</param>
+/// <param name="token">What clients on TCP must know; null if nothing.</param>
+/// <param name="logger">For clients that are cut off.</param>
+/// <param name="stopping">Fires when the listener is disposed: calls are cut off.</param>
+internal sealed class GrpcCalls(
+    IReadOnlyDictionary<string, GrpcMethod> methods, PoolTransportLimits limits, AccessToken? token, ILogger logger, CancellationToken stopping)
+{
+    /// <summary>Longer replies are counted as unsent until Kestrel has passed them on; shorter ones fit its buffer of 64 KiB for each stream.</summary>
+    private const int CountedReplyBytes = 16 << 10;
+
+    public async Task RunAsync(HttpContext context, GrpcConnection connection)
+    {
+        if (token is not null && !connection.IsVouchedFor && !token.Admits(context.Request.Headers.Authorization))
+        {
+            throw new PoolFaultException(PoolFaultCode.Unauthenticated, "This server asks for an access token, and got none or a wrong one. Set AccessToken.");
+        }
+
+        var method = methods.GetValueOrDefault(context.Request.Path.Value ?? "")
+            ?? throw new PoolFaultException(PoolFaultCode.Unimplemented, $"There is no method '{context.Request.Path}' here.");
+        if (!connection.TryBeginCall())
+        {
+            throw new PoolFaultException(
+                PoolFaultCode.ResourceExhausted, $"{limits.MaxCallsPerConnection} calls are under way on this connection, which is {nameof(limits.MaxCallsPerConnection)}.");
+        }
+
+        try
+        {
+            await RunWithinDeadlineAsync(context, connection, method).ConfigureAwait(false);
+        }
+        finally
+        {
+            // Before the reply's end is sent: a client that has read it may call again.
+            connection.EndCall();
+        }
+    }
+
+    private async Task RunWithinDeadlineAsync(HttpContext context, GrpcConnection connection, GrpcMethod method)
+    {
+        using var deadline = new CancellationTokenSource();
+        using var call = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping, deadline.Token);
+        if ((string?)context.Request.Headers[GrpcNames.Timeout] is { } text)
+        {
+            deadline.CancelAfter(GrpcTimeout.TryParse(text, out var timeout)
+                ? timeout
+                : throw new PoolFaultException(PoolFaultCode.InvalidArgument, $"{GrpcNames.Timeout} is '{text}'; up to 8 digits and one of HMSmun are expected."));
+        }
+
+        try
+        {
+            if (connection.Pace.Next() is { Ticks: > 0 } delay)
+            {
+                await Task.Delay(delay, call.Token).ConfigureAwait(false);
+            }
+
+            var request = await ReceiveAsync(context, method, call.Token).ConfigureAwait(false);
+            if (method.IsStream)
+            {
+                await context.Response.StartAsync(call.Token).ConfigureAwait(false);
+            }
+
+            await foreach (var reply in method.Replies(connection, request, call.Token).ConfigureAwait(false))
+            {
+                await SendAsync(context.Response.BodyWriter, connection, reply, method.IsStream, call.Token).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException) when (call.IsCancellationRequested)
+        {
+            if (stopping.IsCancellationRequested)
+            {
+                // A status would be an answer of the handler; a lost connection is "unavailable" to every client.
+                connection.Abort();
+            }
+
+            throw context.RequestAborted.IsCancellationRequested || stopping.IsCancellationRequested
+                ? new PoolFaultException(PoolFaultCode.Cancelled, "The call was cut off.")
+                : new PoolFaultException(PoolFaultCode.DeadlineExceeded, "The call's deadline has passed.");
+        }
+    }
+
+    /// <summary>Reads the request: of a unary call to the end of its stream, of another the first message (the client may keep its side open).</summary>
+    private async Task<byte[]> ReceiveAsync(HttpContext context, GrpcMethod method, CancellationToken cancellationToken)
+    {
+        using var timely = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        timely.CancelAfter(limits.ReadTimeout);
+        try
+        {
+            var reader = context.Request.BodyReader;
+            var request = await GrpcFrame.ReadAsync(reader, limits.MaxMessageBytes, timely.Token).ConfigureAwait(false)
+                ?? throw new PoolFaultException(PoolFaultCode.Internal, "The call has no request message.");
+            return method.IsStream || await GrpcFrame.ReadAsync(reader, limits.MaxMessageBytes, timely.Token).ConfigureAwait(false) is null
+                ? request
+                : throw new PoolFaultException(PoolFaultCode.Internal, "The call has more than one request message.");
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new PoolFaultException(PoolFaultCode.DeadlineExceeded, $"The request did not arrive within {limits.ReadTimeout}.");
+        }
+        catch (IOException)
+        {
+            throw new PoolFaultException(PoolFaultCode.Cancelled, "The caller reset the stream within its request.");
+        }
+    }
+
+    private async ValueTask SendAsync(
+        PipeWriter writer, GrpcConnection connection, ReadOnlyMemory<byte> reply, bool isStream, CancellationToken cancellationToken)
+    {
+        if (reply.Length > limits.MaxMessageBytes)
+        {
+            throw GrpcFrame.TooLong(reply.Length, limits.MaxMessageBytes);
+        }
+
+        var unsentBytes = connection.AddUnsent(reply.Length);
+        try
+        {
+            if (unsentBytes > Math.Max(limits.MaxUnsentBytes, limits.MaxMessageBytes))
+            {
+                GrpcLog.ReadsNothing(logger, connection.Peer.Description, unsentBytes, limits.MaxUnsentBytes);
+                connection.Abort();
+                return;
+            }
+
+            GrpcFrame.WriteHeader(writer.GetSpan(GrpcFrame.HeaderLength), reply.Length);
+            writer.Advance(GrpcFrame.HeaderLength);
+            writer.Write(reply.Span);
+            if (isStream || reply.Length > CountedReplyBytes)
+            {
+                await writer.FlushAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            connection.AddUnsent(-reply.Length);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+using LpLlm.Memory.Transport.Grpc.Wire;
+
+namespace LpLlm.Memory.Transport.Grpc.Server;
+
+/// <summary>One HTTP/2 connection: who is there, and how much it has under way.</summary>
+/// <param name="peer">Who is there.</param>
+/// <param name="isVouchedFor">Whether the kernel vouches for the peer, so that no token is asked of it: a Unix socket.</param>
+/// <param name="pool">The server's side of it; null if the peer is refused.</param>
+/// <param name="refusal">What all calls of a refused peer are answered.</param>
+/// <param name="limits">What it may take.</param>
+/// <param name="time">For the pace of its requests.</param>
+/// <param name="abort">Cuts it off.</param>
+/// <param name="closed">Fires when it has ended.</param>
+internal sealed class GrpcConnection(
+    PoolPeer peer, bool isVouchedFor, IPoolConnection? pool, GrpcStatus? refusal, PoolTransportLimits limits, TimeProvider time, Action abort,
+    CancellationToken closed)
+{
+    private int _calls;
+    private long _unsentBytes;
+
+    public PoolPeer Peer { get; } = peer;
+
+    public bool IsVouchedFor { get; } = isVouchedFor;
+
+    /// <summary>Not null where <see cref="Refusal"/> is.</summary>
+    public IPoolConnection? Pool { get; } = pool;
+
+    public GrpcStatus? Refusal { get; } = refusal;
+
+    public RequestPace Pace { get; } = new(limits.MaxRequestsPerSecond, time);
+
+    /// <summary>Fires when the connection has ended.</summary>
+    public CancellationToken Closed { get; } = closed;
+
+    public bool TryBeginCall()
+    {
+        if (Interlocked.Increment(ref _calls) <= limits.MaxCallsPerConnection)
+        {
+            return true;
+        }
+
+        EndCall();
+        return false;
+    }
+
+    public void EndCall() => Interlocked.Decrement(ref _calls);
+
+    /// <summary>Counts bytes that wait for the client to read, or (negative) do so no longer.</summary>
+    public long AddUnsent(long bytes) => Interlocked.Add(ref _unsentBytes, bytes);
+
+    /// <summary>Cuts it off.</summary>
+    public void Abort() => abort();
+}

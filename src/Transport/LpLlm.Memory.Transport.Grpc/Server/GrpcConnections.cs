@@ -1,0 +1,98 @@
+using System.IO.Pipelines;
+using System.Net.Sockets;
+using LpLlm.Memory.Transport.Grpc.Wire;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.Extensions.Logging;
+
+namespace LpLlm.Memory.Transport.Grpc.Server;
+
+/// <summary>Kestrel's connections, from accept to their end: finds out who is there and asks the handler.</summary>
+internal sealed class GrpcConnections(IPoolConnectionHandler handler, PoolTransportLimits limits, TimeProvider time, ILogger logger)
+{
+    public async Task RunAsync(ConnectionContext context, ConnectionDelegate http)
+    {
+        var socket = context.Features.Get<IConnectionSocketFeature>()!.Socket;
+        var connection = Accept(await IdentifyAsync(socket, context.ConnectionClosed).ConfigureAwait(false), socket, context);
+        var peer = connection.Peer.Description;
+        GrpcLog.Connected(logger, peer);
+        try
+        {
+            context.Features.Set(connection);
+            if (await StartsAsHttp2Async(context.Transport.Input).ConfigureAwait(false))
+            {
+                await http(context).ConfigureAwait(false);
+            }
+            else
+            {
+                GrpcLog.NotHttp2(logger, peer, limits.ReadTimeout);
+            }
+        }
+        finally
+        {
+            // All calls have ended: HTTP/2 waits for them.
+            connection.Pool?.Closed();
+            GrpcLog.Disconnected(logger, peer);
+        }
+    }
+
+    private static ValueTask<PoolPeer> IdentifyAsync(Socket socket, CancellationToken cancellationToken) =>
+        socket.AddressFamily == AddressFamily.Unix
+            ? ValueTask.FromResult(Sockets.SocketPeer.Identify(socket, passesFiles: false))
+            : LoopbackTcpPeer.IdentifyAsync(socket, cancellationToken);
+
+    private GrpcConnection Accept(PoolPeer peer, Socket socket, ConnectionContext context)
+    {
+        IPoolConnection? pool = null;
+        GrpcStatus? refusal = null;
+        try
+        {
+            pool = handler.Accept(peer);
+        }
+        catch (PoolFaultException fault)
+        {
+            GrpcLog.Refused(logger, peer.Description, fault.Message);
+            refusal = GrpcStatus.Of(fault);
+        }
+
+        catch (Exception e)
+        {
+            GrpcLog.ConnectionFailed(logger, e, peer.Description);
+            refusal = GrpcStatus.Of(new PoolFaultException(PoolFaultCode.Internal, "The server failed; its log says how."));
+        }
+
+        return new GrpcConnection(peer, socket.AddressFamily == AddressFamily.Unix, pool, refusal, limits, time, context.Abort, context.ConnectionClosed);
+    }
+
+    /// <summary>
+    /// Waits for HTTP/2's preface, consuming nothing. Kestrel's own deadline for it is that of idle connections, which here is none: a client
+    /// that leases memory may be silent for days (pings tell whether it lives).
+    /// </summary>
+    private async Task<bool> StartsAsHttp2Async(PipeReader input)
+    {
+        using var deadline = new CancellationTokenSource(limits.ReadTimeout);
+        try
+        {
+            while (true)
+            {
+                var result = await input.ReadAsync(deadline.Token).ConfigureAwait(false);
+                var match = Http2Preface.Match(result.Buffer);
+                if (match is not null || result.IsCompleted)
+                {
+                    input.AdvanceTo(result.Buffer.Start);
+                    return match is true;
+                }
+
+                input.AdvanceTo(result.Buffer.Start, result.Buffer.End);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+        catch (IOException)
+        {
+            return false; // Reset before its first bytes.
+        }
+    }
+}

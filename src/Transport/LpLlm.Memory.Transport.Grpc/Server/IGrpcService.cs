@@ -1,0 +1,11 @@
+namespace LpLlm.Memory.Transport.Grpc.Server;
+
+/// <summary>Calls that a listener hosts beside others. One that is <see cref="IAsyncDisposable"/> is disposed with the listener.</summary>
+internal interface IGrpcService
+{
+    /// <summary><c>package.Service</c>.</summary>
+    string Name { get; }
+
+    /// <summary>By path: <c>/package.Service/Method</c>.</summary>
+    IEnumerable<KeyValuePair<string, GrpcMethod>> Methods { get; }
+}

@@ -1,0 +1,47 @@
+using System.Net;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Options;
+
+namespace LpLlm.Memory.Transport.Grpc.Server;
+
+/// <summary>Kestrel's limits, every one: its defaults are those of web sites, not of sessions that last for days.</summary>
+internal static class KestrelSettings
+{
+    /// <summary>A silent peer is asked after this long, and has as long to answer: a dead host is noticed within 20 s.</summary>
+    private static readonly TimeSpan PingInterval = TimeSpan.FromSeconds(10);
+
+    /// <summary>Kestrel counts streams, this transport calls: the difference is room to refuse a call with a text.</summary>
+    private const int SpareStreams = 32;
+
+    public static IOptions<KestrelServerOptions> Create(PoolTransportLimits limits, EndPoint endPoint, Func<ConnectionContext, ConnectionDelegate, Task> connection)
+    {
+        var options = new KestrelServerOptions { AddServerHeader = false, AllowSynchronousIO = false };
+        options.Limits.MaxConcurrentConnections = null;             // AcceptGate counts, before accept.
+        options.Limits.MaxRequestBodySize = null;                   // GrpcFrame checks each message by its header.
+        options.Limits.MinRequestBodyDataRate = null;               // It ends the whole connection; ReadTimeout ends the call.
+        options.Limits.MinResponseDataRate = new MinDataRate(240, LongerThanHeartbeat(limits.ReadTimeout));
+        options.Limits.MaxRequestBufferSize = 1 << 20;
+        options.Limits.MaxResponseBufferSize = 64 << 10;
+        options.Limits.MaxRequestHeadersTotalSize = 16 << 10;
+        options.Limits.MaxRequestHeaderCount = 64;
+        options.Limits.KeepAliveTimeout = Timeout.InfiniteTimeSpan; // Pings end dead peers; idle ones may stay.
+        options.Limits.RequestHeadersTimeout = limits.ReadTimeout;
+        options.Limits.Http2.KeepAlivePingDelay = PingInterval;
+        options.Limits.Http2.KeepAlivePingTimeout = PingInterval;
+        options.Limits.Http2.MaxStreamsPerConnection = limits.MaxCallsPerConnection + SpareStreams;
+        options.Limits.Http2.InitialConnectionWindowSize = 1 << 20;
+        options.Limits.Http2.InitialStreamWindowSize = 768 << 10;
+        options.Limits.Http2.MaxFrameSize = 16 << 10;
+        options.Limits.Http2.MaxRequestHeaderFieldSize = 16 << 10;
+        options.Listen(endPoint, listen =>
+        {
+            listen.Protocols = HttpProtocols.Http2;
+            listen.Use(next => context => connection(context, next));
+        });
+        return Options.Create(options);
+    }
+
+    /// <summary>Kestrel looks once a second.</summary>
+    private static TimeSpan LongerThanHeartbeat(TimeSpan time) => time > TimeSpan.FromSeconds(2) ? time : TimeSpan.FromSeconds(2);
+}

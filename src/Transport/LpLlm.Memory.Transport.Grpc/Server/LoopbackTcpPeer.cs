@@ -1,0 +1,89 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using LpLlm.Memory.Transport.Sockets;
+
+namespace LpLlm.Memory.Transport.Grpc.Server;
+
+/// <summary>
+/// Finds out who is at the other end of a TCP connection within this host. The kernel has no SO_PEERCRED for TCP, but lists the client's
+/// own end with its user and inode (/proc/net/tcp), and the process that holds that inode (/proc/&lt;pid&gt;/fd).
+/// </summary>
+internal static class LoopbackTcpPeer
+{
+    /// <summary>One search at a time: a flood of connections must not take all threads to /proc.</summary>
+    private static readonly SemaphoreSlim Search = new(1);
+
+    private static readonly string[] Tables = ["/proc/net/tcp", "/proc/net/tcp6"];
+
+    /// <summary>The peer; without process and user if it is on another host, or this process may not see it.</summary>
+    public static async ValueTask<PoolPeer> IdentifyAsync(Socket socket, CancellationToken cancellationToken)
+    {
+        var (remote, local) = ((IPEndPoint)socket.RemoteEndPoint!, (IPEndPoint)socket.LocalEndPoint!);
+        var unknown = new PoolPeer { Description = remote.ToString() };
+        if (!OperatingSystem.IsLinux())
+        {
+            return unknown;
+        }
+
+        await Search.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return Find(remote, local) is { } entry ? Identify(entry, remote) : unknown;
+        }
+        finally
+        {
+            Search.Release();
+        }
+    }
+
+    /// <summary>The client's own end in a table of the kernel: its local address is our remote one.</summary>
+    internal static TcpTableEntry? Find(IEnumerable<string> lines, IPEndPoint remote, IPEndPoint local) => lines
+        .Select(TcpTableEntry.TryParse)
+        .FirstOrDefault(entry => entry is not null && entry.Local.Equals(Plain(remote)) && entry.Remote.Equals(Plain(local)));
+
+    private static TcpTableEntry? Find(IPEndPoint remote, IPEndPoint local) =>
+        Tables
+            .Where(File.Exists)
+            .Select(path => Find(File.ReadLines(path), remote, local))
+            .FirstOrDefault(entry => entry is not null);
+
+    private static IPEndPoint Plain(IPEndPoint endPoint) =>
+        endPoint.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(endPoint.Address.MapToIPv4(), endPoint.Port) : endPoint;
+
+    private static PoolPeer Identify(TcpTableEntry entry, IPEndPoint remote)
+    {
+        var link = string.Create(CultureInfo.InvariantCulture, $"socket:[{entry.Inode}]");
+        foreach (var directory in Directory.EnumerateDirectories("/proc"))
+        {
+            if (int.TryParse(Path.GetFileName(directory), NumberStyles.None, CultureInfo.InvariantCulture, out var processId)
+                && Holder(processId, link) is { } file
+                && SocketPeer.Watch(processId, () => new FileInfo(file).LinkTarget == link) is { } exited)
+            {
+                return new PoolPeer
+                {
+                    Description = $"pid {processId} (uid {entry.UserId}) at {remote}",
+                    ProcessId = processId,
+                    UserId = entry.UserId,
+                    Exited = exited,
+                    IsThisProcess = processId == Environment.ProcessId,
+                };
+            }
+        }
+
+        return new PoolPeer { Description = $"uid {entry.UserId} at {remote}", UserId = entry.UserId };
+    }
+
+    /// <summary>The path under which a process holds the socket, or null.</summary>
+    private static string? Holder(int processId, string link)
+    {
+        try
+        {
+            return Directory.EnumerateFileSystemEntries($"/proc/{processId}/fd").FirstOrDefault(file => new FileInfo(file).LinkTarget == link);
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
+        {
+            return null; // Another user's, or it ended meanwhile.
+        }
+    }
+}

@@ -1,0 +1,69 @@
+using System.Globalization;
+
+namespace LpLlm.Memory.Transport.Grpc.Wire;
+
+/// <summary>How a call ended, as it travels: <c>grpc-status</c>, <c>grpc-message</c> in percent-encoded UTF-8, and data in base64.</summary>
+internal readonly record struct GrpcStatus(int Code, string Text, ReadOnlyMemory<byte> Data)
+{
+    public const int MaxTextLength = 4096;
+    public const int MaxDataBytes = 4096;
+
+    public static GrpcStatus Ok => new(0, "", default);
+
+    public static GrpcStatus Of(PoolFaultException fault) =>
+        new((int)fault.Code, fault.Message, fault.Data.Length <= MaxDataBytes ? fault.Data : default);
+
+    /// <summary>Hands the headers to send to a writer.</summary>
+    public void Write(Action<string, string> header)
+    {
+        header(GrpcNames.Status, Code.ToString(CultureInfo.InvariantCulture));
+        if (Text.Length > 0)
+        {
+            header(GrpcNames.Message, Uri.EscapeDataString(Text[..Math.Min(Text.Length, CutLength(Text))]));
+        }
+
+        if (!Data.IsEmpty)
+        {
+            header(GrpcNames.ErrorData, Convert.ToBase64String(Data.Span));
+        }
+    }
+
+    /// <summary>Reads a status from headers or trailers; null if there is none, or it is no number.</summary>
+    public static GrpcStatus? Read(Func<string, string?> header)
+    {
+        if (!int.TryParse(header(GrpcNames.Status), NumberStyles.None, CultureInfo.InvariantCulture, out var code))
+        {
+            return null;
+        }
+
+        var text = header(GrpcNames.Message) is { } message ? Uri.UnescapeDataString(message) : "";
+        return new GrpcStatus(code, text, ReadData(header(GrpcNames.ErrorData)));
+    }
+
+    /// <exception cref="PoolFaultException">The status is an error.</exception>
+    public void ThrowIfError()
+    {
+        if (Code != 0)
+        {
+            // Codes to come are Unknown: that is what gRPC says of them.
+            var code = Enum.IsDefined((PoolFaultCode)Code) ? (PoolFaultCode)Code : PoolFaultCode.Unknown;
+            throw new PoolFaultException(code, Text.Length > 0 ? Text : $"The server answered status {Code} without a text.", Data);
+        }
+    }
+
+    /// <summary>Half a surrogate pair could not be encoded.</summary>
+    private static int CutLength(string text) =>
+        text.Length > MaxTextLength && char.IsHighSurrogate(text[MaxTextLength - 1]) ? MaxTextLength - 1 : MaxTextLength;
+
+    private static byte[] ReadData(string? text)
+    {
+        if (text is null)
+        {
+            return [];
+        }
+
+        // gRPC allows base64 without its padding.
+        var bytes = new byte[MaxDataBytes];
+        return Convert.TryFromBase64String(text.PadRight((text.Length + 3) & ~3, '='), bytes, out var length) ? bytes[..length] : [];
+    }
+}

@@ -1,0 +1,62 @@
+using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
+using Microsoft.Win32.SafeHandles;
+
+namespace LpLlm.Memory.Transport.Client;
+
+/// <summary>Checks a memory file before it is mapped: a server's word is not enough, since a wrong file can kill the process that touches it.</summary>
+internal static partial class SegmentFile
+{
+    /// <summary>Without both, another holder could cut the file off, and the next touch would be a SIGBUS that nobody can catch.</summary>
+    private const int RequiredSeals = MemoryCalls.SealShrink | MemoryCalls.SealGrow;
+
+    /// <summary>Opens a segment that came as a path, which only a process of the same user can.</summary>
+    /// <exception cref="PoolProtocolException">The path is not one of a server's descriptors.</exception>
+    /// <exception cref="MemorySourceException">It cannot be opened.</exception>
+    public static SafeFileHandle Open(string path, long lengthBytes, string endPoint)
+    {
+        // Nothing else is opened: a path of the server's choice could be a device or a pipe that hangs.
+        if (!DescriptorPath().IsMatch(path))
+        {
+            throw new PoolProtocolException(endPoint, $"The server sent '{path}' as the path of a segment: it must look like /proc/4711/fd/42.");
+        }
+
+        try
+        {
+            return File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            throw new MemorySourceException(
+                $"open('{path}')", refused.HResult, refused.GetType().Name, lengthBytes, null,
+                "Over gRPC client and server must run on one host, as one user, in one PID namespace; over a pipe none of it matters.", refused);
+        }
+    }
+
+    /// <exception cref="PoolProtocolException">It is not what the server said, or not sealed against a change of length.</exception>
+    public static void Verify(SafeFileHandle file, long lengthBytes, ulong inode, string endPoint)
+    {
+        var seals = MemoryCalls.Control(file, MemoryCalls.GetSeals, 0);
+        if (seals < 0 || (seals & RequiredSeals) != RequiredSeals)
+        {
+            throw new PoolProtocolException(
+                endPoint,
+                $"A segment's file is not a memory file sealed against shrinking and growing (seals {seals}): it is not mapped, "
+                + "because another process could then end this one by truncating it.");
+        }
+
+        if (!MemoryCalls.TryGetStatus(file, out var actualInode, out var actualBytes))
+        {
+            throw new PoolProtocolException(endPoint, $"A segment's file cannot be examined (errno {Marshal.GetLastPInvokeError()}).");
+        }
+
+        if (actualBytes != lengthBytes || actualInode != inode)
+        {
+            throw new PoolProtocolException(
+                endPoint, $"A segment's file has {actualBytes} B and inode {actualInode}; the server said {lengthBytes} B and inode {inode}.");
+        }
+    }
+
+    [GeneratedRegex(@"\A/proc/[0-9]{1,10}/fd/[0-9]{1,10}\z", RegexOptions.CultureInvariant)]
+    private static partial Regex DescriptorPath();
+}

@@ -1,0 +1,202 @@
+using System.Runtime.ExceptionServices;
+using Google.Protobuf;
+using LpLlm.Memory.Transport.Messages;
+
+namespace LpLlm.Memory.Transport.Client;
+
+/// <summary>Taking memory: a lease, or more segments of it, then addresses, then pins.</summary>
+internal sealed partial class ServerMemorySource
+{
+    /// <summary>
+    /// Takes segments. A reply that got lost with its connection is asked for again under the same id, on the next connection if one comes at
+    /// once; whatever else leaves the outcome unknown is withdrawn in the background. So a request takes effect once, or not at all.
+    /// </summary>
+    private async Task<(ServerLease Lease, IReadOnlyList<HeldSegment> Segments)> TakeAsync(long lengthBytes, CancellationToken cancellationToken)
+    {
+        using var deadline = new CancellationTokenSource(_options.RequestTimeout + _options.AcquireTimeout, _time);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        var id = Token.Create();
+        var connection = await _client.GetAsync(cancellationToken).ConfigureAwait(false);
+        while (true)
+        {
+            var lease = GrowingLease(connection);
+            try
+            {
+                return await TakeAsync(connection, lease, id, lengthBytes, cancellationToken).ConfigureAwait(false);
+            }
+            catch (PoolFaultException fault) when (lease is not null && IsLeaseGone(fault))
+            {
+                Lose(lease, fault.Message);
+                id = Token.Create();
+            }
+            catch (PoolFaultException fault)
+            {
+                throw FaultCodec.ToException(fault, _options.EndPoint, lengthBytes);
+            }
+            catch (PoolServerUnavailableException lost) when (connection.Lost.IsCancellationRequested)
+            {
+                connection = await AfterLossAsync(connection, id, lost, end.Token, cancellationToken).ConfigureAwait(false);
+            }
+            catch
+            {
+                Withdraw(connection, id);
+                throw;
+            }
+        }
+    }
+
+    private async Task<(ServerLease Lease, IReadOnlyList<HeldSegment> Segments)> TakeAsync(
+        PoolConnection connection, ServerLease? lease, Token id, long lengthBytes, CancellationToken cancellationToken)
+    {
+        connection.Enter();
+        try
+        {
+            var answer = await connection.CallForLeaseAsync(
+                lease is null ? PoolMethod.Acquire : PoolMethod.Grow,
+                lease is null ? AcquireRequestOf(connection, id, lengthBytes) : GrowRequestOf(connection, lease, id, lengthBytes),
+                _options.AcquireTimeout,
+                cancellationToken).ConfigureAwait(false);
+            if (answer.LengthBytes != lengthBytes)
+            {
+                answer.CloseFiles();
+                throw new PoolProtocolException(
+                    _options.EndPoint.ToString(), $"The server sent segments of {answer.LengthBytes} B for a request of {lengthBytes} B.");
+            }
+
+            return (Record(connection, answer, isAttached: false), answer.Segments);
+        }
+        finally
+        {
+            connection.Exit();
+        }
+    }
+
+    private async Task<PoolConnection> AfterLossAsync(
+        PoolConnection lost, Token id, PoolServerUnavailableException failure, CancellationToken end, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _client.GetNextAsync(lost, end).ConfigureAwait(false);
+        }
+        catch (Exception gaveUp)
+        {
+            Withdraw(lost, id);
+            if (gaveUp is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+            {
+                ExceptionDispatchInfo.Throw(failure); // the deadline passed
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>The server has not got that lease any more, or wants it back: as opposed to having no memory.</summary>
+    private static bool IsLeaseGone(PoolFaultException fault) =>
+        fault.Code is PoolFaultCode.NotFound or PoolFaultCode.FailedPrecondition or PoolFaultCode.Aborted;
+
+    private AcquireRequest AcquireRequestOf(PoolConnection connection, Token id, long lengthBytes) => new()
+    {
+        Session = connection.SessionBytes,
+        RequestId = ByteString.CopyFrom(id.ToBytes()),
+        LengthBytes = lengthBytes,
+        TimeoutMs = (long)_options.AcquireTimeout.TotalMilliseconds,
+        Name = _options.ClientName,
+    };
+
+    private GrowRequest GrowRequestOf(PoolConnection connection, ServerLease lease, Token id, long lengthBytes)
+    {
+        lock (_gate)
+        {
+            return new GrowRequest
+            {
+                Session = connection.SessionBytes,
+                RequestId = ByteString.CopyFrom(id.ToBytes()),
+                LeaseId = lease.Id,
+                LengthBytes = lengthBytes,
+                TimeoutMs = (long)_options.AcquireTimeout.TotalMilliseconds,
+            };
+        }
+    }
+
+    private void Withdraw(PoolConnection connection, Token id)
+    {
+        var request = new WithdrawRequest { Session = connection.SessionBytes, RequestId = ByteString.CopyFrom(id.ToBytes()) };
+        _outbox.Post(connection.Session, PoolMethod.Withdraw, request);
+    }
+
+    private ServerLease? GrowingLease(PoolConnection connection)
+    {
+        lock (_gate)
+        {
+            return _growing is { IsKnown: true, IsRevoked: false } lease && lease.Session == connection.Session ? lease : _growing = null;
+        }
+    }
+
+    /// <summary>Notes what a reply has brought.</summary>
+    private ServerLease Record(PoolConnection connection, LeaseAnswer answer, bool isAttached)
+    {
+        lock (_gate)
+        {
+            var lease = _leases.Find(held => held.IsKnown && held.Session == connection.Session && held.Id == answer.LeaseId);
+            if (lease is null)
+            {
+                lease = new ServerLease(connection.Session, connection.Epoch, answer.LeaseId, answer.Token, isAttached);
+                _leases.Add(lease);
+            }
+
+            if (!isAttached)
+            {
+                _growing ??= lease;
+            }
+
+            lease.Segments.AddRange(answer.Segments);
+            return lease;
+        }
+    }
+
+    /// <summary>Maps and pins what was taken; if that fails, gives it back.</summary>
+    private async Task<MemoryRegion> MakeReadyAsync(
+        ServerLease lease, IReadOnlyList<HeldSegment> segments, nint address, long lengthBytes, IProgress<long>? progress, CancellationToken cancellationToken)
+    {
+        RegionPinning? pinning = null;
+        try
+        {
+            var at = address;
+            foreach (var segment in segments)
+            {
+                segment.MapAt(at, _options.EndPoint.ToString());
+                at += (nint)segment.LengthBytes;
+            }
+
+            var capabilities = PoolCapabilities.Shared
+                | (segments.All(segment => segment.IsPageLocked) ? PoolCapabilities.PageLocked : PoolCapabilities.None);
+            if (_pinner is not null && (_pinner.Capabilities & ~capabilities) != PoolCapabilities.None)
+            {
+                var eager = _options.Pinning == SegmentPinning.Eager;
+                pinning = new RegionPinning(_pinner, address, lengthBytes, eager ? _options.EagerPieceBytes : _options.LazyPieceBytes);
+                if (eager)
+                {
+                    // A device registers some 20 GiB/s: never on the caller's thread.
+                    await Task.Run(() => pinning.Pin(progress, cancellationToken), CancellationToken.None).ConfigureAwait(false);
+                    capabilities |= _pinner.Capabilities;
+                }
+                else
+                {
+                    pinning.Start(_logger);
+                }
+            }
+
+            if (pinning is null || _options.Pinning != SegmentPinning.Eager)
+            {
+                progress?.Report(lengthBytes);
+            }
+
+            return new ServerMemoryRegion(this, lease, segments, address, lengthBytes, capabilities, pinning);
+        }
+        catch (Exception failure)
+        {
+            RollBack(lease, segments, address, lengthBytes, pinning, failure);
+            throw;
+        }
+    }
+}

@@ -1,0 +1,237 @@
+namespace LpLlm.Memory.Transport.Engine;
+
+internal sealed partial class PoolEngine
+{
+    /// <summary>Takes segments of a lease back, which the client has unmapped. With the last one the lease stays, empty.</summary>
+    public void Shrink(PoolSession session, ulong leaseId, IReadOnlyCollection<ulong> segmentIds) => Change(after =>
+    {
+        RequireUnsynchronized(session);
+        var lease = RequireReleasableUnsynchronized(session, leaseId, after);
+        var ids = segmentIds.ToHashSet();
+        if (ids.Count != segmentIds.Count)
+        {
+            throw EngineFaults.Invalid("A segment is named twice; name each once.");
+        }
+
+        var slots = lease.Slots.Where(slot => ids.Contains(slot.Id) && slot.Users.Contains(session)).ToList();
+        if (slots.Count != ids.Count)
+        {
+            throw ForeignUnsynchronized(session, "segment", after);
+        }
+
+        ShrinkUnsynchronized(session, lease, slots, after);
+        PumpUnsynchronized(after);
+    });
+
+    /// <summary>Lets go of a lease; its memory goes back when nobody holds it.</summary>
+    public void Release(PoolSession session, ulong leaseId) => Change(after =>
+    {
+        RequireUnsynchronized(session);
+        LetGoUnsynchronized(session, RequireReleasableUnsynchronized(session, leaseId, after), "released", after);
+        PumpUnsynchronized(after);
+    });
+
+    /// <summary>Joins a lease. It must be of the same user.</summary>
+    public LeaseGrant Attach(PoolSession session, Token leaseToken) => Change(after =>
+    {
+        RequireUnsynchronized(session);
+        RefuseIfStoppingUnsynchronized();
+        if (_leases.Find(leaseToken) is not { } lease || !MaySharedUnsynchronized(session, lease))
+        {
+            throw ForeignUnsynchronized(session, "lease", after);
+        }
+
+        if (lease.RevokeReason is not null)
+        {
+            throw EngineFaults.Revoked(lease);
+        }
+
+        if (!lease.Holders.Contains(session) && session.Leases.Count >= Settings.MaxLeasesPerClient)
+        {
+            CountRefusalUnsynchronized(session, lease, lease.LengthBytes, $"{nameof(Settings.MaxLeasesPerClient)} is reached.", after);
+            throw EngineFaults.Exhausted(
+                ExhaustionCause.Limit,
+                $"The client has {session.Leases.Count} leases, as many as it may.",
+                $"Release leases, or raise {nameof(Settings.MaxLeasesPerClient)}.",
+                lease.LengthBytes,
+                nameof(Settings.MaxLeasesPerClient),
+                Settings.MaxLeasesPerClient);
+        }
+
+        HoldUnsynchronized(session, lease);
+        foreach (var slot in lease.Slots)
+        {
+            slot.Users.Add(session);
+            slot.Expose(session);
+        }
+
+        return GrantUnsynchronized(session, lease, lease.Slots);
+    });
+
+    public IReadOnlyList<LeaseSummary> List(PoolSession? holder = null)
+    {
+        lock (_lock)
+        {
+            return [.. _leases.All
+                .Where(lease => holder is null || lease.Holders.Contains(holder))
+                .OrderBy(lease => lease.Created)
+                .Select(SummarizeUnsynchronized)];
+        }
+    }
+
+    /// <exception cref="PoolFaultException">There is no such lease, or the holder, if given, does not hold it.</exception>
+    public (LeaseSummary Summary, IReadOnlyList<GrantedSegment> Segments) Inspect(ulong leaseId, PoolSession? holder = null)
+    {
+        lock (_lock)
+        {
+            if (_leases.Find(leaseId) is not { } lease || (holder is not null && !lease.Holders.Contains(holder)))
+            {
+                throw EngineFaults.NotFound("lease");
+            }
+
+            return (SummarizeUnsynchronized(lease), [.. MembersUnsynchronized(lease).Select(slot => new GrantedSegment(slot.Id, slot.Segment))]);
+        }
+    }
+
+    /// <summary>Takes a lease away: its holders are told, and its memory goes back when the last of them has let go or is gone.</summary>
+    public void Revoke(ulong leaseId, string reason) => Change(after =>
+    {
+        if (_leases.Find(leaseId) is not { Holders.Count: > 0 } lease)
+        {
+            throw EngineFaults.NotFound("lease");
+        }
+
+        if (lease.RevokeReason is not null)
+        {
+            return;
+        }
+
+        lease.RevokeReason = reason;
+        foreach (var growth in lease.Growths.ToList())
+        {
+            EndRequestUnsynchronized(growth, EngineFaults.Revoked(lease), after);
+        }
+
+        foreach (var holder in lease.Holders)
+        {
+            holder.Watch?.Post(new PoolEvent.Revoked(leaseId, reason), after);
+        }
+
+        var lengthBytes = lease.LengthBytes;
+        _events.Add("revoked", leaseId, lengthBytes, reason);
+        after.Add(() => TransportLog.LeaseRevoked(_logger, leaseId, lengthBytes, reason));
+        PumpUnsynchronized(after);
+    });
+
+    private static IEnumerable<SegmentSlot> MembersUnsynchronized(Lease lease) =>
+        lease.Holders.Count > 0 ? lease.Slots : lease.Quarantined;
+
+    private static void HoldUnsynchronized(PoolSession session, Lease lease)
+    {
+        lease.Holders.Add(session);
+        session.Leases.Add(lease);
+    }
+
+    /// <summary>Memory is shared within one user, or within this process; a user who is not known is nobody's equal.</summary>
+    private static bool MaySharedUnsynchronized(PoolSession session, Lease lease) =>
+        lease.Holders.Contains(session)
+        || (session.Options.UserId is { } user && lease.Owner.UserId == user)
+        || (session.Options.IsThisProcess && lease.Owner.IsThisProcess);
+
+    private LeaseSummary SummarizeUnsynchronized(Lease lease)
+    {
+        var members = MembersUnsynchronized(lease);
+        return new LeaseSummary
+        {
+            Id = lease.Id,
+            Name = lease.Name,
+            Owner = lease.Owner,
+            LengthBytes = members.Sum(slot => slot.LengthBytes),
+            SegmentCount = members.Count(),
+            HolderCount = lease.Holders.Count,
+            State = lease.State,
+            Age = _clock.Since(lease.Created),
+        };
+    }
+
+    private Lease RequireLeaseUnsynchronized(PoolSession session, ulong leaseId) =>
+        _leases.Find(leaseId) is { } lease && lease.Holders.Contains(session) ? lease : throw EngineFaults.NotFound("lease");
+
+    private Lease RequireReleasableUnsynchronized(PoolSession session, ulong leaseId, Deferred after) =>
+        _leases.Find(leaseId) is { } lease && lease.Holders.Contains(session) ? lease : throw ForeignUnsynchronized(session, "lease", after);
+
+    private PoolFaultException ForeignUnsynchronized(PoolSession session, string what, Deferred after)
+    {
+        _refusedRequests++;
+        _events.Add("refused", 0, 0, $"Client '{session.Options.ClientName}' named a {what} that it does not hold.");
+        after.Add(() => TransportLog.ForeignRelease(_logger, session.Options.ClientName));
+        return EngineFaults.NotFound(what);
+    }
+
+    private void ShrinkUnsynchronized(PoolSession session, Lease lease, List<SegmentSlot> slots, Deferred after)
+    {
+        session.TrimDue = long.MinValue;
+        _events.Add("shrunk", lease.Id, slots.Sum(slot => slot.LengthBytes), $"By client '{session.Options.ClientName}'.");
+        slots.ForEach(slot => StopUsingUnsynchronized(slot, session, after));
+
+        // A growth of which nothing is left need not be remembered; else a client that grows and shrinks for ever would fill the server.
+        foreach (var request in session.Requests.Values.Where(request => IsOver(request, lease)).ToList())
+        {
+            session.Requests.Remove(request.Options.RequestId);
+        }
+
+        static bool IsOver(LeaseRequest request, Lease lease) =>
+            request is { IsGrowth: true, State: RequestState.Granted }
+            && request.Lease == lease
+            && !request.LiveSlots.Any();
+    }
+
+    private void LetGoUnsynchronized(PoolSession session, Lease lease, string how, Deferred after)
+    {
+        session.TrimDue = long.MinValue;
+        foreach (var request in session.Requests.Values.Where(request => request.Lease == lease).ToList())
+        {
+            if (request.State == RequestState.Granted)
+            {
+                session.Requests.Remove(request.Options.RequestId);
+            }
+            else
+            {
+                EndRequestUnsynchronized(request, EngineFaults.NotFound("lease"), after);
+            }
+        }
+
+        var used = lease.Slots.Where(slot => slot.Users.Contains(session)).ToList();
+        _events.Add(how, lease.Id, used.Sum(slot => slot.LengthBytes), $"By client '{session.Options.ClientName}'.");
+        lease.Holders.Remove(session);
+        session.Leases.Remove(lease);
+        used.ForEach(slot => StopUsingUnsynchronized(slot, session, after));
+        _leases.Settle(lease);
+    }
+
+    private void StopUsingUnsynchronized(SegmentSlot slot, PoolSession session, Deferred after)
+    {
+        slot.Users.Remove(session);
+        if (slot.Payer == session)
+        {
+            _quotas.Refund(session, slot.LengthBytes);
+            slot.Payer = slot.Users.FirstOrDefault();
+            if (slot.Payer is { } heir)
+            {
+                _quotas.Charge(heir, slot.LengthBytes);
+            }
+        }
+
+        if (slot.Users.Count == 0)
+        {
+            slot.Lease!.Slots.Remove(slot);
+            slot.Lease.Quarantined.Add(slot);
+            if (slot.QuarantineEnd > _clock.Now)
+            {
+                _events.Add("quarantined", slot.Lease.Id, slot.LengthBytes, "Device copies of a client that is gone drain.");
+            }
+
+            SettleUnsynchronized(slot, after);
+        }
+    }
+}

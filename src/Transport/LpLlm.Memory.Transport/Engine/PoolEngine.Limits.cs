@@ -1,0 +1,123 @@
+namespace LpLlm.Memory.Transport.Engine;
+
+internal sealed partial class PoolEngine
+{
+    private static void CheckOptions(AcquireOptions options)
+    {
+        if (options.LengthBytes <= 0)
+        {
+            throw EngineFaults.Invalid($"A length of {options.LengthBytes} B was asked for; it must be above 0.");
+        }
+
+        if (options.RequestId.IsEmpty)
+        {
+            throw EngineFaults.Invalid("The request has no id; send 16 random bytes, the same with every retry.");
+        }
+
+        if (!Enum.IsDefined(options.Priority))
+        {
+            throw EngineFaults.Invalid($"Priority {(int)options.Priority} is none of -1, 0 and 1.");
+        }
+
+        if (options.Timeout < TimeSpan.Zero)
+        {
+            throw EngineFaults.Invalid($"A timeout of {options.Timeout} was given; it must not be negative.");
+        }
+
+        CheckName(options.Name);
+    }
+
+    private static void CheckName(string name)
+    {
+        if (name.Length > MaxNameLength)
+        {
+            throw EngineFaults.Invalid($"The name has {name.Length} characters; {MaxNameLength} are allowed.");
+        }
+    }
+
+    /// <summary>Refuses what can never be served, or not while the session holds what it holds.</summary>
+    /// <returns>The length, rounded up.</returns>
+    private long CheckLimitsUnsynchronized(PoolSession session, Lease? lease, AcquireOptions options, Deferred after)
+    {
+        if (!SegmentSizes.TryRoundUp(options.LengthBytes, out var lengthBytes) || lengthBytes > Settings.CapacityBytes)
+        {
+            throw Limit(nameof(Settings.CapacityBytes), Settings.CapacityBytes, 0, "Ask for less, or raise it");
+        }
+
+        var leaseBytes = lease is null ? 0 : lease.LengthBytes + lease.Growths.Sum(growth => growth.LengthBytes);
+        if (SegmentSizes.Exceeds(leaseBytes, lengthBytes, Settings.MaxLeaseBytes))
+        {
+            throw Limit(nameof(Settings.MaxLeaseBytes), Settings.MaxLeaseBytes, leaseBytes, "Ask for less or use several leases, or raise it");
+        }
+
+        if (_quotas.FindLimit(session, lengthBytes) is { } quota)
+        {
+            throw Limit(quota.Name, quota.LimitBytes, quota.UsedBytes, "Release leases of this client or user, or raise it");
+        }
+
+        var leases = session.Leases.Count + session.Requests.Values.Count(request => !request.IsGrowth && request.State != RequestState.Granted);
+        if (lease is null && leases >= Settings.MaxLeasesPerClient)
+        {
+            throw Limit(nameof(Settings.MaxLeasesPerClient), Settings.MaxLeasesPerClient, leases, "Release leases, or raise it");
+        }
+
+        if (lease is not null && SegmentsLeftUnsynchronized(lease) < 1)
+        {
+            throw Limit(nameof(Settings.MaxSegmentsPerLease), Settings.MaxSegmentsPerLease, lease.Slots.Count, "Use another lease, or raise it");
+        }
+
+        return lengthBytes;
+
+        PoolFaultException Limit(string name, long limit, long used, string remedy)
+        {
+            var fault = EngineFaults.Exhausted(
+                ExhaustionCause.Limit,
+                $"{options.LengthBytes} B were asked for; {name} is {limit}" + (used > 0 ? $", of which {used} are taken." : "."),
+                $"{remedy}.",
+                options.LengthBytes,
+                name,
+                limit,
+                Math.Max(0, limit - used));
+            CountRefusalUnsynchronized(session, lease, options.LengthBytes, fault.Message, after);
+            return fault;
+        }
+    }
+
+    /// <summary>Segments that may yet be added to a lease.</summary>
+    private int SegmentsLeftUnsynchronized(Lease? lease) => lease is null
+        ? Settings.MaxSegmentsPerLease
+        : Settings.MaxSegmentsPerLease - lease.Slots.Count
+            - lease.Growths.Sum(growth => growth.State == RequestState.Making ? growth.Slots.Count + (growth.MakingBytes > 0 ? 1 : 0) : 0);
+
+    private long FreeBytesUnsynchronized() => Math.Max(0, Settings.CapacityBytes - _inventory.LeasedBytes - _inventory.PendingBytes);
+
+    private long MissingRoomUnsynchronized(LeaseRequest request) => Math.Max(SegmentSizes.UnitBytes, request.LengthBytes - FreeBytesUnsynchronized());
+
+    private void RefuseForRoomUnsynchronized(LeaseRequest request, Deferred after)
+    {
+        var free = FreeBytesUnsynchronized();
+        var soon = free + _inventory.TransientBytes + _inventory.MakingBytes >= request.LengthBytes;
+        var fault = EngineFaults.Exhausted(
+            soon ? ExhaustionCause.Pending : ExhaustionCause.Limit,
+            $"There is no room for {request.LengthBytes} B: {_inventory.LeasedBytes} of {Settings.CapacityBytes} B are leased and {_inventory.PendingBytes} pending.",
+            soon ? "Try again: returned memory is being made ready." : $"Wait longer, release leases, or raise {nameof(Settings.CapacityBytes)}.",
+            request.Options.LengthBytes,
+            nameof(Settings.CapacityBytes),
+            Settings.CapacityBytes,
+            free);
+        RefuseUnsynchronized(request, fault, after);
+    }
+
+    private void RefuseUnsynchronized(LeaseRequest request, PoolFaultException fault, Deferred after)
+    {
+        CountRefusalUnsynchronized(request.Session, request.IsGrowth ? request.Lease : null, request.LengthBytes, fault.Message, after);
+        EndRequestUnsynchronized(request, fault, after);
+    }
+
+    private void CountRefusalUnsynchronized(PoolSession session, Lease? lease, long lengthBytes, string reason, Deferred after)
+    {
+        _refusedRequests++;
+        _events.Add("refused", lease?.Id ?? 0, lengthBytes, $"Client '{session.Options.ClientName}': {reason}");
+        after.Add(() => TransportLog.RequestRefused(_logger, session.Options.ClientName, lengthBytes, reason));
+    }
+}

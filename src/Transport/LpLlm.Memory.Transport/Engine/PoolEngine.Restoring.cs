@@ -1,0 +1,146 @@
+using Microsoft.Win32.SafeHandles;
+
+namespace LpLlm.Memory.Transport.Engine;
+
+internal sealed partial class PoolEngine
+{
+    /// <summary>Makes a lease of memory that the client has held since before this engine started. Sharers of a lease meet by its token.</summary>
+    /// <param name="session">Who presents it.</param>
+    /// <param name="leaseToken">As before the restart.</param>
+    /// <param name="name">For people.</param>
+    /// <param name="segments">Descriptors and lengths; the engine takes the descriptors over, whatever the outcome.</param>
+    /// <param name="cancellationToken">Ends the attempt.</param>
+    public async Task<LeaseGrant> RestoreAsync(
+        PoolSession session, Token leaseToken, string name, IReadOnlyList<(SafeFileHandle File, long LengthBytes)> segments, CancellationToken cancellationToken)
+    {
+        var adopted = new List<Segment>();
+        var surplus = new List<Segment>();
+        try
+        {
+            Change(_ => CheckRestoreUnsynchronized(session, leaseToken, name, segments));
+            foreach (var (file, lengthBytes) in segments)
+            {
+                adopted.Add(await _source.AdoptAsync(file, lengthBytes, cancellationToken).ConfigureAwait(false));
+            }
+
+            return Change(after => CommitRestoreUnsynchronized(session, leaseToken, name, adopted, surplus, after));
+        }
+        catch
+        {
+            surplus = adopted;
+            throw;
+        }
+        finally
+        {
+            foreach (var (file, _) in segments.Skip(adopted.Count))
+            {
+                file.Dispose();
+            }
+
+            foreach (var segment in surplus)
+            {
+                await segment.DiscardAsync(freesPages: false).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private void CheckRestoreUnsynchronized(PoolSession session, Token leaseToken, string name, IReadOnlyList<(SafeFileHandle File, long LengthBytes)> segments)
+    {
+        RequireUnsynchronized(session);
+        RefuseIfStoppingUnsynchronized();
+        CheckName(name);
+        if (leaseToken.IsEmpty)
+        {
+            throw EngineFaults.Invalid("The lease's token is missing; send the one it had before the server's restart.");
+        }
+
+        if (segments.Count < 1 || segments.Count > Settings.MaxSegmentsPerLease)
+        {
+            throw EngineFaults.Invalid($"{segments.Count} segments were presented; a lease has 1 to {Settings.MaxSegmentsPerLease}.");
+        }
+
+        Int128 sum = 0;
+        foreach (var (_, lengthBytes) in segments)
+        {
+            if (!SegmentSizes.IsWhole(lengthBytes))
+            {
+                throw EngineFaults.Invalid($"A segment of {lengthBytes} B was presented; its length must be a multiple of {SegmentSizes.UnitBytes} B.");
+            }
+
+            sum += lengthBytes;
+        }
+
+        if (sum + _inventory.ChargedBytes > long.MaxValue)
+        {
+            throw EngineFaults.Invalid($"Segments of {sum} B were presented, which no host has.");
+        }
+    }
+
+    private LeaseGrant CommitRestoreUnsynchronized(
+        PoolSession session, Token leaseToken, string name, List<Segment> adopted, List<Segment> surplus, Deferred after)
+    {
+        RequireUnsynchronized(session);
+        RefuseIfStoppingUnsynchronized();
+        if (adopted.DistinctBy(segment => segment.Inode).Count() != adopted.Count)
+        {
+            throw EngineFaults.Invalid("The same memory was presented twice.");
+        }
+
+        var lease = _leases.Find(leaseToken);
+        if (lease is not null && !MaySharedUnsynchronized(session, lease))
+        {
+            throw Denied();
+        }
+
+        if (lease?.RevokeReason is not null)
+        {
+            throw EngineFaults.Revoked(lease);
+        }
+
+        var known = adopted.Select(segment => _inventory.FindInode(segment.Inode)).ToList();
+        if (known.Any(slot => slot is not null && (slot.State != SlotState.Leased || slot.Lease != lease)))
+        {
+            throw Denied();
+        }
+
+        if (lease is null)
+        {
+            lease = new Lease(NewIdUnsynchronized(), leaseToken, name, session.Options, _clock.Now);
+            HoldUnsynchronized(session, lease);
+            _leases.Add(lease);
+            _totalLeases++;
+        }
+
+        HoldUnsynchronized(session, lease);
+        var presented = new List<SegmentSlot>();
+        for (var i = 0; i < adopted.Count; i++)
+        {
+            if (known[i] is { } slot)
+            {
+                surplus.Add(adopted[i]);
+                slot.Users.Add(session);
+                slot.Expose(session);
+            }
+            else
+            {
+                slot = _inventory.Add(adopted[i], SlotState.Reserved);
+
+                // Processes that had it before the restart and never came back are not known, so their end can never be proven.
+                slot.IsTainted = true;
+                _quotas.Charge(session, slot.LengthBytes);
+                AppendUnsynchronized(lease, slot, session);
+            }
+
+            presented.Add(slot);
+        }
+
+        var lengthBytes = presented.Sum(slot => slot.LengthBytes);
+        _events.Add("restored", lease.Id, lengthBytes, $"By client '{session.Options.ClientName}'.");
+        after.Add(() => TransportLog.LeaseRestored(_logger, session.Options.ClientName, lease.Id, lengthBytes));
+        PumpUnsynchronized(after);
+        return GrantUnsynchronized(session, lease, presented);
+
+        static PoolFaultException Denied() =>
+            new(PoolFaultCode.PermissionDenied, "This memory, or this lease, is another's. Only the processes that shared it before may present it.");
+    }
+}

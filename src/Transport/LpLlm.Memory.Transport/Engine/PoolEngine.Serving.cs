@@ -1,0 +1,279 @@
+namespace LpLlm.Memory.Transport.Engine;
+
+internal sealed partial class PoolEngine
+{
+    /// <summary>Serves those in front as long as there is room; then uses what is left.</summary>
+    private void PumpUnsynchronized(Deferred after)
+    {
+        if (_isDisposed)
+        {
+            return;
+        }
+
+        while (_queue.Front is { } front && TryServeUnsynchronized(front, after))
+        {
+        }
+
+        foreach (var slot in _inventory.SelectOver(Settings.CapacityBytes))
+        {
+            DiscardUnsynchronized(slot, freesPages: true, after);
+        }
+
+        if (_queue.Front is { } waiting)
+        {
+            // Asked again when their patience is over, as long as somebody waits.
+            if (_trims.Ask(_sessions.Values, waiting.Session, MissingRoomUnsynchronized(waiting), _events, after) is { } due)
+            {
+                ArmUnsynchronized(due);
+            }
+        }
+        else
+        {
+            ReplenishUnsynchronized(after);
+        }
+    }
+
+    /// <summary>
+    /// Takes idle segments, and reserves the bytes of one more for the rest: from free capacity, then from idle segments that do not fit, which
+    /// are discarded for it. All or nothing.
+    /// </summary>
+    /// <returns>Whether it left the queue.</returns>
+    private bool TryServeUnsynchronized(LeaseRequest request, Deferred after)
+    {
+        var free = Settings.CapacityBytes - _inventory.ChargedBytes;
+        if (free < 0)
+        {
+            return false;
+        }
+
+        var segmentsLeft = SegmentsLeftUnsynchronized(request.IsGrowth ? request.Lease : null);
+        if (segmentsLeft < 1)
+        {
+            RefuseUnsynchronized(
+                request,
+                EngineFaults.Exhausted(
+                    ExhaustionCause.Limit,
+                    $"The lease has {Settings.MaxSegmentsPerLease} segments, as many as it may.",
+                    $"Use another lease, or raise {nameof(Settings.MaxSegmentsPerLease)}.",
+                    request.LengthBytes,
+                    nameof(Settings.MaxSegmentsPerLease),
+                    Settings.MaxSegmentsPerLease),
+                after);
+            return true;
+        }
+
+        var picked = _inventory.Select(request.Session, request.LengthBytes, request.Options.SingleSegment, segmentsLeft);
+        var rest = request.LengthBytes - picked.Sum(slot => slot.LengthBytes);
+        var missing = Math.Max(0, rest - free);
+        if (_inventory.SelectVictims(missing, picked) is not { } victims)
+        {
+            return false;
+        }
+
+        _queue.Remove(request);
+        request.State = RequestState.Making;
+        request.MakingBytes = rest;
+        request.MissingBytes = missing;
+        _inventory.Promise(rest - missing);
+        foreach (var slot in picked)
+        {
+            _inventory.Move(slot, SlotState.Reserved);
+            request.Slots.Add(slot);
+        }
+
+        foreach (var victim in victims)
+        {
+            victim.Beneficiary = request;
+            DiscardUnsynchronized(victim, freesPages: true, after);
+        }
+
+        AdvanceUnsynchronized(request, after);
+        return true;
+    }
+
+    private void AdvanceUnsynchronized(LeaseRequest request, Deferred after)
+    {
+        if (request.MakingBytes == 0)
+        {
+            CommitUnsynchronized(request, after);
+        }
+        else if (request.MissingBytes == 0 && !request.IsCreating)
+        {
+            request.IsCreating = true;
+            _operations++;
+            after.Add(() => _ = CreateAsync(request));
+        }
+    }
+
+    private async Task CreateAsync(LeaseRequest request)
+    {
+        Segment? made = null;
+        Exception? failure = null;
+        try
+        {
+            made = await _source.CreateAsync(request.MakingBytes, request.Cancellation.Token).ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            failure = exception;
+        }
+
+        Change(after => FinishCreateUnsynchronized(request, made, failure, after));
+    }
+
+    private void FinishCreateUnsynchronized(LeaseRequest request, Segment? made, Exception? failure, Deferred after)
+    {
+        var lengthBytes = request.MakingBytes;
+        EndOperationUnsynchronized(after);
+        request.MakingBytes = 0;
+        _inventory.Refund(lengthBytes);
+        if (made is not null)
+        {
+            var slot = _inventory.Add(made, SlotState.Reserved);
+            if (request.State == RequestState.Making)
+            {
+                request.Slots.Add(slot);
+                CommitUnsynchronized(request, after);
+            }
+            else
+            {
+                SettleUnsynchronized(slot, after);
+            }
+        }
+        else
+        {
+            CountCreateFailureUnsynchronized(lengthBytes, failure!, after);
+            if (request.State == RequestState.Making)
+            {
+                FailUnsynchronized(request, failure!, after);
+            }
+        }
+
+        PumpUnsynchronized(after);
+    }
+
+    private void CountCreateFailureUnsynchronized(long lengthBytes, Exception failure, Deferred after)
+    {
+        if (failure is MemorySourceException source)
+        {
+            _inventory.Lose(source.QuarantinedBytes);
+        }
+
+        if (failure is not OperationCanceledException)
+        {
+            after.Add(() => TransportLog.CreateFailed(_logger, failure, lengthBytes));
+        }
+    }
+
+    private void FailUnsynchronized(LeaseRequest request, Exception failure, Deferred after)
+    {
+        if (failure is not MemorySourceException source)
+        {
+            EndRequestUnsynchronized(request, failure, after);
+            return;
+        }
+
+        RefuseUnsynchronized(
+            request,
+            EngineFaults.Exhausted(
+                ExhaustionCause.NoMemory, source.Message, "", source.RequestedBytes, source.Operation, source.LimitBytes ?? 0, FreeBytesUnsynchronized()),
+            after);
+    }
+
+    private void CommitUnsynchronized(LeaseRequest request, Deferred after)
+    {
+        var session = request.Session;
+        var lease = request.Lease ??= new Lease(NewIdUnsynchronized(), _newToken(), request.Options.Name, session.Options, _clock.Now);
+        if (request.IsGrowth)
+        {
+            lease.Growths.Remove(request);
+        }
+        else
+        {
+            lease.Holders.Add(session);
+            session.Leases.Add(lease);
+            _leases.Add(lease);
+            _totalLeases++;
+        }
+
+        foreach (var slot in request.Slots)
+        {
+            AppendUnsynchronized(lease, slot, session);
+            request.SegmentIds.Add(slot.Id);
+        }
+
+        request.Slots.Clear();
+        request.State = RequestState.Granted;
+        _events.Add(request.IsGrowth ? "grown" : "acquired", lease.Id, request.LengthBytes, $"By client '{session.Options.ClientName}'.");
+        AnswerUnsynchronized(request, after);
+    }
+
+    private void AppendUnsynchronized(Lease lease, SegmentSlot slot, PoolSession session)
+    {
+        _inventory.Move(slot, SlotState.Leased);
+        slot.Id = NewIdUnsynchronized();
+        slot.Lease = lease;
+        slot.Payer = session;
+        slot.Users.Add(session);
+        slot.Expose(session);
+        lease.Slots.Add(slot);
+    }
+
+    private void AnswerUnsynchronized(LeaseRequest request, Deferred after)
+    {
+        foreach (var call in request.Calls)
+        {
+            var grant = GrantUnsynchronized(request.Session, request.Lease!, request.LiveSlots);
+            call.IsOver = true;
+            after.Add(() =>
+            {
+                call.Registration.Unregister();
+                call.Completion.TrySetResult(grant);
+            });
+        }
+
+        request.Calls.Clear();
+    }
+
+    private LeaseGrant GrantUnsynchronized(PoolSession session, Lease lease, IEnumerable<SegmentSlot> slots)
+    {
+        var pinned = slots.Where(slot => slot.Users.Contains(session)).ToList();
+        pinned.ForEach(slot => slot.Pins++);
+        return new LeaseGrant(lease.Id, lease.Token, [.. pinned.Select(slot => new GrantedSegment(slot.Id, slot.Segment))], () => Unpin(pinned));
+    }
+
+    /// <summary>Ends a request that was not granted: gives back what it has reserved, once, and answers its callers.</summary>
+    private void EndRequestUnsynchronized(LeaseRequest request, Exception? error, Deferred after)
+    {
+        var wasMaking = request.State == RequestState.Making;
+        _queue.Remove(request);
+        request.State = RequestState.Ended;
+        request.Session.Requests.Remove(request.Options.RequestId);
+        request.Lease?.Growths.Remove(request);
+        _quotas.Refund(request.Session, request.LengthBytes);
+        if (wasMaking && !request.IsCreating)
+        {
+            _inventory.Refund(request.MakingBytes - request.MissingBytes);
+        }
+
+        request.MissingBytes = 0;
+        request.Slots.ForEach(slot => SettleUnsynchronized(slot, after));
+        request.Slots.Clear();
+        if (request.IsCreating && request.MakingBytes > 0)
+        {
+            after.Add(request.Cancellation.Cancel);
+        }
+
+        foreach (var call in request.Calls)
+        {
+            call.IsOver = true;
+            after.Add(() =>
+            {
+                call.Registration.Unregister();
+                call.Completion.TrySetException(error!);
+            });
+        }
+
+        request.Calls.Clear();
+    }
+}

@@ -1,0 +1,52 @@
+using Google.Protobuf;
+
+namespace LpLlm.Memory.Transport.Server;
+
+/// <summary>Checks the fields of requests. Each names the field, its value and what it must be.</summary>
+internal static class Requests
+{
+    /// <summary>So that rounding up and adding lengths cannot overflow, whatever comes: 4 EiB.</summary>
+    private const long MaxLengthBytes = 1L << 62;
+
+    public static Token Token(ByteString bytes, string field) =>
+        Transport.Token.TryParse(bytes.Span, out var token)
+            ? token
+            : throw FaultCodec.Invalid($"{field} has {bytes.Length} bytes or only zeros: it must have 16 random ones.");
+
+    public static long Length(long lengthBytes) =>
+        lengthBytes is >= 1 and <= MaxLengthBytes
+            ? lengthBytes
+            : throw FaultCodec.Invalid($"length_bytes is {lengthBytes}: it must be from 1 to {MaxLengthBytes}.");
+
+    public static void SegmentLength(long lengthBytes)
+    {
+        if (lengthBytes is < PoolProtocol.UnitBytes or > MaxLengthBytes || lengthBytes % PoolProtocol.UnitBytes != 0)
+        {
+            throw FaultCodec.Invalid($"A segment length is {lengthBytes}: it must be a multiple of {PoolProtocol.UnitBytes}, at most {MaxLengthBytes}.");
+        }
+    }
+
+    public static RentPriority Priority(int priority) =>
+        priority is >= -1 and <= 1
+            ? (RentPriority)priority
+            : throw FaultCodec.Invalid($"priority is {priority}: it must be -1 (low), 0 (normal) or 1 (high).");
+
+    public static TimeSpan Wait(long milliseconds, TimeSpan longest) =>
+        milliseconds >= 0 && milliseconds <= longest.TotalMilliseconds
+            ? TimeSpan.FromMilliseconds(milliseconds)
+            : throw FaultCodec.Invalid($"timeout_ms is {milliseconds}: it must be from 0 to {longest.TotalMilliseconds:0}.");
+
+    public static string Text(string text, string field) =>
+        text.Length <= PoolProtocol.MaxTextLength && !text.Any(char.IsControl)
+            ? text
+            : throw FaultCodec.Invalid(
+                $"{field} has {text.Length} characters: it must have at most {PoolProtocol.MaxTextLength}, without control characters.");
+
+    public static void Count(int count, string field, int most)
+    {
+        if (count < 1 || count > most)
+        {
+            throw FaultCodec.Invalid($"{field} has {count} entries: it must have from 1 to {most}.");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+using LpLlm.Memory.Server;
+using LpLlm.Memory.Sources;
+using LpLlm.Memory.Transport;
+using LpLlm.Memory.Transport.Engine;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Win32.SafeHandles;
+
+namespace LpLlm.Memory.Tests.Server;
+
+public class HostSegmentSourceTests
+{
+    private const long MiB = 1 << 20;
+
+    private readonly FakePinner _pinner = new();
+
+    [Fact]
+    public async Task S3_Create_IsASealedPrivateZeroedFileThatIsPinnedItself()
+    {
+        await using var owner = new Owner(await Source().CreateAsync(3 * MiB, default).DefaultTimeout());
+        var segment = owner.Segment;
+
+        segment.LengthBytes.Should().Be(4 * MiB, "segments are multiples of 2 MiB");
+        segment.IsPageLocked.Should().BeTrue();
+        _pinner.Pinned.Should().Equal(new Dictionary<nint, long> { [segment.Address] = 4 * MiB });
+        (segment.Address % (2 << 20)).Should().Be(0);
+        var status = MemoryFileStatus.Read(segment.File!);
+        status.IsSealed.Should().BeTrue();
+        status.Inode.Should().Be(segment.Inode).And.NotBe(0);
+        status.LengthBytes.Should().Be(4 * MiB);
+        status.AllocatedBytes.Should().Be(4 * MiB, "every page is there");
+        Bytes(segment).IndexOfAnyExcept((byte)0).Should().Be(-1);
+    }
+
+    [Fact]
+    public async Task Path_OpensTheVeryMemory()
+    {
+        await using var owner = new Owner(await Source().CreateAsync(2 * MiB, default).DefaultTimeout());
+        Bytes(owner.Segment)[12345] = 77;
+
+        using var file = File.OpenHandle(owner.Segment.Path, FileMode.Open, FileAccess.ReadWrite);
+
+        MemoryFileStatus.Read(file).Inode.Should().Be(owner.Segment.Inode);
+        var read = new byte[1];
+        RandomAccess.Read(file, read, 12345).Should().Be(1);
+        read[0].Should().Be(77);
+    }
+
+    [Theory]
+    [InlineData(2 * MiB)]
+    [InlineData(130 * MiB)] // three pieces, the last one short
+    public async Task Clear_ZeroesEveryByteAndKeepsThePages(long lengthBytes)
+    {
+        await using var owner = new Owner(await Source().CreateAsync(lengthBytes, default).DefaultTimeout());
+        Bytes(owner.Segment).Fill(0xA5);
+
+        await owner.Segment.ClearAsync().DefaultTimeout();
+
+        Bytes(owner.Segment).IndexOfAnyExcept((byte)0).Should().Be(-1);
+        MemoryFileStatus.Read(owner.Segment.File!).AllocatedBytes.Should().Be(lengthBytes);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Discard_UnpinsAndFreesThePagesUnderAHolderOnlyIfAskedTo(bool freesPages)
+    {
+        var segment = await Source().CreateAsync(4 * MiB, default).DefaultTimeout();
+        Bytes(segment).Fill(1);
+        using var holder = File.OpenHandle(segment.Path, FileMode.Open, FileAccess.ReadWrite);
+
+        await segment.DiscardAsync(freesPages).DefaultTimeout();
+
+        _pinner.Pinned.Should().BeEmpty();
+        segment.File!.IsClosed.Should().BeTrue();
+        MemoryFileStatus.Read(holder).AllocatedBytes.Should().Be(freesPages ? 0 : 4 * MiB);
+        MemoryFileStatus.Read(holder).LengthBytes.Should().Be(4 * MiB);
+        var read = new byte[1];
+        RandomAccess.Read(holder, read, 4097);
+        read[0].Should().Be(freesPages ? (byte)0 : (byte)1);
+    }
+
+    [Fact]
+    public async Task Create_PinRefused_KeepsNothing()
+    {
+        _pinner.FailingPins.Add(1);
+        var before = OpenMemoryFiles();
+
+        await FluentActions.Awaiting(() => Source().CreateAsync(2 * MiB, default).AsTask().DefaultTimeout())
+            .Should().ThrowAsync<MemorySourceException>();
+
+        OpenMemoryFiles().Should().BeEquivalentTo(before);
+    }
+
+    [Fact]
+    public async Task Row26_Create_MoreThanTheMachineHas_IsRefusedBeforeAPageIsTouched()
+    {
+        var refusal = (await FluentActions.Awaiting(() => Source().CreateAsync(1L << 50, default).AsTask().DefaultTimeout())
+            .Should().ThrowAsync<MemorySourceException>()).Which;
+
+        refusal.Operation.Should().Be("preflight");
+        refusal.LimitBytes.Should().BePositive();
+    }
+
+    [Fact]
+    public async Task Adopt_KeepsBytesAndInodeAndPinsThem()
+    {
+        var made = await Source(new FakePinner()).CreateAsync(4 * MiB, default).DefaultTimeout();
+        Bytes(made).Fill(0x5A);
+        var file = File.OpenHandle(made.Path, FileMode.Open, FileAccess.ReadWrite);
+        await made.DiscardAsync(freesPages: false).DefaultTimeout();
+
+        await using var owner = new Owner(await Source().AdoptAsync(file, 4 * MiB, default).DefaultTimeout());
+
+        owner.Segment.Inode.Should().Be(made.Inode);
+        owner.Segment.LengthBytes.Should().Be(4 * MiB);
+        Bytes(owner.Segment).IndexOfAnyExcept((byte)0x5A).Should().Be(-1);
+        _pinner.Pinned.Should().Equal(new Dictionary<nint, long> { [owner.Segment.Address] = 4 * MiB });
+    }
+
+    [Fact]
+    public async Task Adopt_TouchingPages_ChangesNoByte()
+    {
+        var made = await Source(new FakePinner()).CreateAsync(2 * MiB, default).DefaultTimeout();
+        Bytes(made).Fill(0x5A);
+        var file = File.OpenHandle(made.Path, FileMode.Open, FileAccess.ReadWrite);
+        await made.DiscardAsync(freesPages: false).DefaultTimeout();
+
+        var source = new HostSegmentSource(new HostMemorySettings { TouchPages = true }, NullLogger.Instance, _pinner);
+        await using var owner = new Owner(await source.AdoptAsync(file, 2 * MiB, default).DefaultTimeout());
+
+        Bytes(owner.Segment).IndexOfAnyExcept((byte)0x5A).Should().Be(-1);
+    }
+
+    [Theory]
+    [InlineData(0, 2 * MiB, 2 * MiB, "seals")]
+    [InlineData(Libc.SealShrink, 2 * MiB, 2 * MiB, "0x2")]
+    [InlineData(Libc.SealShrink | Libc.SealGrow, 2 * MiB, 2 * MiB, "0x6")]
+    [InlineData(MemoryFile.Seals | Libc.SealFutureWrite, 2 * MiB, 2 * MiB, "0x17")]
+    [InlineData(MemoryFile.Seals, 2 * MiB, 4 * MiB, "2097152")]
+    [InlineData(MemoryFile.Seals, 4 * MiB, 2 * MiB, "4194304")]
+    [InlineData(MemoryFile.Seals, 4096, 4096, "multiple of 2097152")]
+    [InlineData(MemoryFile.Seals, 0, 0, "multiple of 2097152")]
+    public async Task Row19_Adopt_WhatIsNoSealedFileOfThatLength_IsAFault(int seals, long lengthBytes, long claimedBytes, string reason)
+    {
+        using var file = CreateFile(seals, lengthBytes);
+
+        (await FluentActions.Awaiting(() => Source().AdoptAsync(file, claimedBytes, default).AsTask().DefaultTimeout())
+            .Should().ThrowAsync<PoolFaultException>())
+            .Which.Should().Match<PoolFaultException>(fault => fault.Code == PoolFaultCode.InvalidArgument && fault.Message.Contains(reason));
+    }
+
+    [Theory]
+    [InlineData("/dev/zero")]
+    [InlineData("/etc/passwd")]
+    public async Task Adopt_OtherFiles_IsAFault(string path)
+    {
+        using var file = File.OpenHandle(path);
+
+        (await FluentActions.Awaiting(() => Source().AdoptAsync(file, 2 * MiB, default).AsTask().DefaultTimeout())
+            .Should().ThrowAsync<PoolFaultException>()).Which.Code.Should().Be(PoolFaultCode.InvalidArgument);
+    }
+
+    [Fact]
+    public async Task Adopt_AFileOfHolesThatTheMachineCannotFill_IsRefusedBeforeAPageIsTouched()
+    {
+        using var file = CreateFile(MemoryFile.Seals, 1L << 44);
+
+        (await FluentActions.Awaiting(() => Source().AdoptAsync(file, 1L << 44, default).AsTask().DefaultTimeout())
+            .Should().ThrowAsync<MemorySourceException>()).Which.Operation.Should().Be("preflight");
+
+        MemoryFileStatus.Read(file).AllocatedBytes.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task Adopt_AReadOnlyDescriptor_IsRefused()
+    {
+        using var made = CreateFile(MemoryFile.Seals, 2 * MiB);
+        using var file = File.OpenHandle($"/proc/self/fd/{made.DangerousGetHandle()}");
+
+        (await FluentActions.Awaiting(() => Source().AdoptAsync(file, 2 * MiB, default).AsTask().DefaultTimeout())
+            .Should().ThrowAsync<MemorySourceException>()).Which.NativeErrorName.Should().Be("EACCES");
+    }
+
+    private static SafeFileHandle CreateFile(int seals, long lengthBytes)
+    {
+        var file = new SafeFileHandle(Libc.CreateMemoryFile("lpllm-test", Libc.MemfdCloseOnExec | Libc.MemfdAllowSealing), ownsHandle: true);
+        Libc.Truncate(file, lengthBytes).Should().Be(0);
+        (seals == 0 ? 0 : Libc.Control(file, Libc.AddSeals, seals)).Should().Be(0);
+        return file;
+    }
+
+    private static HashSet<string> OpenMemoryFiles() =>
+        [.. File.ReadLines("/proc/self/maps").Where(line => line.Contains("/memfd:lpllm-memory", StringComparison.Ordinal))];
+
+    private static unsafe Span<byte> Bytes(Segment segment) => new((void*)segment.Address, checked((int)segment.LengthBytes));
+
+    private HostSegmentSource Source(IHostPinner? pinner = null) => new(new HostMemorySettings(), NullLogger.Instance, pinner ?? _pinner);
+
+    private sealed class Owner(Segment segment) : IAsyncDisposable
+    {
+        public Segment Segment => segment;
+
+        public ValueTask DisposeAsync() => segment.DiscardAsync(freesPages: true);
+    }
+}

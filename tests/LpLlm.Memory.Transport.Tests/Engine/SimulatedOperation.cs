@@ -1,0 +1,9 @@
+namespace LpLlm.Memory.Transport;
+
+internal enum SimulatedOperation
+{
+    Create,
+    Adopt,
+    Clear,
+    Discard,
+}

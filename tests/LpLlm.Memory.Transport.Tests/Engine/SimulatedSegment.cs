@@ -1,0 +1,51 @@
+using LpLlm.Memory.Transport.Engine;
+using Microsoft.Win32.SafeHandles;
+
+namespace LpLlm.Memory.Transport;
+
+/// <summary>Memory that remembers who wrote to it: the engine's promises about contents can be checked against it.</summary>
+internal sealed class SimulatedSegment(SimulatedSegmentSource source, long lengthBytes, ulong inode) : Segment(lengthBytes, isPageLocked: true)
+{
+    private readonly List<string> _writers = [];
+
+    /// <summary>Who wrote since it was last zeroed.</summary>
+    public IReadOnlyList<string> Writers => _writers;
+
+    public int ClearCount { get; private set; }
+
+    /// <summary>Null while it was not discarded.</summary>
+    public bool? FreedPages { get; private set; }
+
+    public bool IsBusy { get; private set; }
+
+    public override nint Address => (nint)inode;
+
+    public override SafeFileHandle? File => null;
+
+    public override ulong Inode => inode;
+
+    public override string Path => $"/proc/self/fd/{inode}";
+
+    public void Write(string writer) => _writers.Add(writer);
+
+    public override ValueTask ClearAsync()
+    {
+        FreedPages.Should().BeNull("a discarded segment is not cleared");
+        IsBusy.Should().BeFalse();
+        IsBusy = true;
+        return new ValueTask(source.Start(SimulatedOperation.Clear, this, () =>
+        {
+            IsBusy = false;
+            ClearCount++;
+            _writers.Clear();
+        }));
+    }
+
+    public override ValueTask DiscardAsync(bool freesPages)
+    {
+        FreedPages.Should().BeNull("a segment is discarded once");
+        IsBusy.Should().BeFalse();
+        FreedPages = freesPages;
+        return new ValueTask(source.Start(SimulatedOperation.Discard, this, () => source.Forget(this)));
+    }
+}
