@@ -5,6 +5,7 @@ using LpLlm.Memory.Benchmarks.Rents;
 using LpLlm.Memory.Benchmarks.Replay;
 using LpLlm.Memory.Benchmarks.Reporting;
 using LpLlm.Memory.Benchmarks.RoundTrips;
+using LpLlm.Memory.Benchmarks.Serving;
 using LpLlm.Memory.Benchmarks.Threads;
 using LpLlm.Memory.Benchmarks.Workloads;
 using LpLlm.Memory.Benchmarks.Workloads.Catalogue;
@@ -27,6 +28,8 @@ internal static class Commands
         Add("holes", "Cost with many live holes beside the cost with few.", HolesRun.Run);
         Add("create", "Time to create and destroy a pool.", CreateRun.Run);
         Add("roundtrip", "A request and its reply on each transport.", RoundTripRun.Run);
+        Add("attach", "Time to attach to a server's lease, beside making a pool.", AttachRun.Run);
+        Add("server", "Rents through a server pool, beside the local pool.", ServerRentsRun.Run);
         var names = CreateNames();
         AddParsed(
             "workloads",
@@ -34,6 +37,7 @@ internal static class Commands
             (length, parsed) => WorkloadsRun.Run(length, parsed.GetValue(names)!)).Add(names);
         Add("all", "All of the above; rent with BenchmarkDotNet's short run.", RunAll);
         root.Add(ReplayCommand.Create(quick));
+        root.Add(CreateRentProcess());
         return root;
 
         void Add(string name, string description, Action<RunLength> run) => AddParsed(name, description, (length, _) => run(length));
@@ -57,6 +61,16 @@ internal static class Commands
         }
     }
 
+    private static Command CreateRentProcess()
+    {
+        var endPoint = new Argument<string>("end-point");
+        var batches = new Argument<int>("batches");
+        var command = new Command(RentProcess.Command, "One of the processes that `server` starts.") { endPoint, batches };
+        command.Hidden = true;
+        command.SetAction((parsed, _) => ServerRentsRun.RunProcessAsync(parsed.GetValue(endPoint)!, parsed.GetValue(batches)));
+        return command;
+    }
+
     private static Argument<string[]> CreateNames()
     {
         var all = Workload.All.Select(workload => workload.Name).ToArray();
@@ -74,6 +88,8 @@ internal static class Commands
         HolesRun.Run(length);
         CreateRun.Run(length);
         RoundTripRun.Run(length);
+        AttachRun.Run(length);
+        ServerRentsRun.Run(length);
         WorkloadsRun.Run(length);
         RentRun.Run(length, brief: true);
     }
