@@ -102,6 +102,32 @@ public class PoolEngineRestoreTests
     }
 
     [Fact]
+    public async Task Restore_AboveTheCapacityLongAfterTheStart_IsRefusedSoThatNobodyIsKeptOut()
+    {
+        _harness.Advance((int)PoolEngine.RestoreWindow.TotalMilliseconds + 1);
+
+        var fault = await FaultAsync(() => RestoreAsync(_harness.Open(), (7, 120)));
+
+        fault.Code.Should().Be(PoolFaultCode.ResourceExhausted);
+        _harness.Statistics.LeasedBytes.Should().Be(0);
+        using var fits = await RestoreAsync(_harness.Open(), (8, 4));
+        fits.Segments.Should().ContainSingle();
+    }
+
+    [Fact]
+    public async Task Restore_AboveTheQuota_IsRefused()
+    {
+        var harness = new EngineHarness(settings => settings with { MaxUserBytes = 4 * Unit });
+        var session = harness.Open();
+
+        var fault = await FaultAsync(() => harness.Engine.RestoreAsync(
+            session, _token, "", [(harness.Source.File(1007), 5 * Unit)], CancellationToken.None));
+
+        fault.Code.Should().Be(PoolFaultCode.ResourceExhausted);
+        harness.Statistics.LeasedBytes.Should().Be(0);
+    }
+
+    [Fact]
     public async Task Restore_ThenReleased_IsNeverReusedBecauseOthersMayHaveIt()
     {
         var session = _harness.Open();

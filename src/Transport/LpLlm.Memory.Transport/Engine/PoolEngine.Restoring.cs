@@ -4,6 +4,12 @@ namespace LpLlm.Memory.Transport.Engine;
 
 internal sealed partial class PoolEngine
 {
+    /// <summary>
+    /// How long after the start memory is taken back whatever the capacity. A client that survived is back within 4 s; later, what is presented is
+    /// refused like any other wish, or a client could fill the server with memory of its own making and keep the others out.
+    /// </summary>
+    internal static readonly TimeSpan RestoreWindow = TimeSpan.FromMinutes(1);
+
     /// <summary>Makes a lease of memory that the client has held since before this engine started. Sharers of a lease meet by its token.</summary>
     /// <param name="session">Who presents it.</param>
     /// <param name="leaseToken">As before the restart.</param>
@@ -94,6 +100,36 @@ internal sealed partial class PoolEngine
         }
     }
 
+    private void CheckRestoreLimitsUnsynchronized(PoolSession session, Lease? lease, long newBytes, Deferred after)
+    {
+        var limit = _quotas.FindLimit(session, newBytes);
+        if (limit is null && (lease is null || !lease.Holders.Contains(session)) && session.Leases.Count >= Settings.MaxLeasesPerClient)
+        {
+            limit = (nameof(Settings.MaxLeasesPerClient), Settings.MaxLeasesPerClient, session.Leases.Count);
+        }
+
+        if (limit is null && newBytes > FreeBytesUnsynchronized() && _clock.Since(_started) > RestoreWindow)
+        {
+            limit = (nameof(Settings.CapacityBytes), Settings.CapacityBytes, Settings.CapacityBytes - FreeBytesUnsynchronized());
+        }
+
+        if (limit is not var (name, most, used))
+        {
+            return;
+        }
+
+        var fault = EngineFaults.Exhausted(
+            ExhaustionCause.Limit,
+            $"{newBytes} B were presented; {name} is {most}, of which {used} are taken.",
+            $"The memory stays the client's. Raise {name} to have the server hold it again.",
+            newBytes,
+            name,
+            most,
+            Math.Max(0, most - used));
+        CountRefusalUnsynchronized(session, lease, newBytes, fault.Message, after);
+        throw fault;
+    }
+
     private LeaseGrant CommitRestoreUnsynchronized(
         PoolSession session, Token leaseToken, string name, List<Segment> adopted, List<Segment> surplus, Deferred after)
     {
@@ -121,6 +157,7 @@ internal sealed partial class PoolEngine
             throw Denied();
         }
 
+        CheckRestoreLimitsUnsynchronized(session, lease, adopted.Where((_, i) => known[i] is null).Sum(segment => segment.LengthBytes), after);
         if (lease is null)
         {
             lease = new Lease(NewIdUnsynchronized(), leaseToken, name, session.Options, _clock.Now);
