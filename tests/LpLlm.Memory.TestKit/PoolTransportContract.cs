@@ -636,7 +636,7 @@ public abstract class PoolTransportContract
         {
             reply.Payload.ToArray().Should().Equal(request.Payload.ToArray());
             reply.Files.Select(Number).Should().Equal(Enumerable.Range(0, count).Reverse());
-            reply.Files.Should().NotIntersectWith(files);
+            reply.Files.Intersect(files).Should().BeEmpty();
         }
 
         files.Should().NotContain(file => file.IsClosed, "a sender keeps its descriptors");

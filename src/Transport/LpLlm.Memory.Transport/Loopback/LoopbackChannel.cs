@@ -124,7 +124,8 @@ internal sealed class LoopbackChannel(
 
     private async Task<PoolMessage> AnswerAsync(PoolMethod method, PoolMessage request, CancellationToken cancellationToken)
     {
-        var reply = await calls.HandleAsync(method, request, cancellationToken).ConfigureAwait(false);
+        using var call = calls.CreateCall(cancellationToken);
+        var reply = await calls.HandleAsync(method, request, call.Token).ConfigureAwait(false);
         return Encode(reply);
     }
 
@@ -143,9 +144,10 @@ internal sealed class LoopbackChannel(
 
     private async Task PumpAsync(PoolMessage request, ChannelWriter<PoolMessage> events, CancellationToken cancellationToken)
     {
+        using var call = calls.CreateCall(cancellationToken);
         try
         {
-            await foreach (var next in calls.WatchAsync(request, cancellationToken).ConfigureAwait(false))
+            await foreach (var next in calls.WatchAsync(request, call.Token).ConfigureAwait(false))
             {
                 var sent = Encode(next);
                 if (!events.TryWrite(sent))

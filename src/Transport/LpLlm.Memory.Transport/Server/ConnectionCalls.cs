@@ -7,18 +7,33 @@ namespace LpLlm.Memory.Transport.Server;
 /// The running calls of one connection, on the server's side of a transport: limits them, ends them with the connection, and turns what they
 /// throw into what may travel. Thread-safe.
 /// </summary>
-internal sealed class ConnectionCalls(IPoolConnection connection, PoolPeer peer, PoolTransportLimits limits, TimeProvider time, ILogger logger)
-    : IAsyncDisposable
+internal sealed class ConnectionCalls : IAsyncDisposable
 {
     /// <summary>How long the end of a connection waits for calls that do not heed their token.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
+    private readonly IPoolConnection _connection;
+    private readonly PoolPeer _peer;
+    private readonly PoolTransportLimits _limits;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
     private readonly CancellationTokenSource _ended = new();
+    private readonly CancellationToken _endedToken;
     private readonly TaskCompletionSource _idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Running calls, and one more for the connection itself until it ends.</summary>
     private int _holders = 1;
     private int _closed;
+
+    public ConnectionCalls(IPoolConnection connection, PoolPeer peer, PoolTransportLimits limits, TimeProvider time, ILogger logger)
+    {
+        _connection = connection;
+        _peer = peer;
+        _limits = limits;
+        _time = time;
+        _logger = logger;
+        _endedToken = _ended.Token;
+    }
 
     /// <summary>Asks the server to take the connection.</summary>
     /// <exception cref="PoolFaultException">It refuses, as it may be told.</exception>
@@ -39,42 +54,45 @@ internal sealed class ConnectionCalls(IPoolConnection connection, PoolPeer peer,
         }
     }
 
+    /// <summary>What ends one call: the connection's end, the given token, or who gets this.</summary>
+    public CancellationTokenSource CreateCall(CancellationToken cancellationToken = default) =>
+        CancellationTokenSource.CreateLinkedTokenSource(_endedToken, cancellationToken);
+
+    /// <param name="method">Any but <see cref="PoolMethod.Watch"/>.</param>
+    /// <param name="request">Goes to the server, or is disposed.</param>
+    /// <param name="call">A token of <see cref="CreateCall"/>.</param>
     /// <exception cref="PoolFaultException">Whatever goes wrong.</exception>
-    public async ValueTask<PoolMessage> HandleAsync(PoolMethod method, PoolMessage request, CancellationToken cancellationToken)
+    public async ValueTask<PoolMessage> HandleAsync(PoolMethod method, PoolMessage request, CancellationToken call)
     {
         Enter(request);
-        var token = cancellationToken;
-        CancellationTokenSource? call = null;
         try
         {
-            call = CancellationTokenSource.CreateLinkedTokenSource(_ended.Token, cancellationToken);
-            token = call.Token;
-            var reply = await connection.HandleAsync(method, request, token).ConfigureAwait(false);
+            var reply = await _connection.HandleAsync(method, request, call).ConfigureAwait(false);
             Check(reply);
             return reply;
         }
         catch (Exception e)
         {
-            throw Explain(e, token);
+            throw Explain(e, call);
         }
         finally
         {
-            call?.Dispose();
             Leave();
         }
     }
 
+    /// <param name="request">Goes to the server, or is disposed.</param>
+    /// <param name="call">A token of <see cref="CreateCall"/>.</param>
     /// <exception cref="PoolFaultException">Whatever goes wrong.</exception>
-    public async IAsyncEnumerable<PoolMessage> WatchAsync(PoolMessage request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<PoolMessage> WatchAsync(PoolMessage request, [EnumeratorCancellation] CancellationToken call)
     {
         Enter(request);
         try
         {
-            using var call = CancellationTokenSource.CreateLinkedTokenSource(_ended.Token, cancellationToken);
-            var events = Start(request, call.Token);
+            var events = Start(request, call);
             await using (events.ConfigureAwait(false))
             {
-                while (await NextAsync(events, call.Token).ConfigureAwait(false) is { } next)
+                while (await NextAsync(events, call).ConfigureAwait(false) is { } next)
                 {
                     yield return next;
                 }
@@ -96,7 +114,7 @@ internal sealed class ConnectionCalls(IPoolConnection connection, PoolPeer peer,
             case OperationCanceledException when cancellationToken.IsCancellationRequested:
                 return new PoolFaultException(PoolFaultCode.Cancelled, "The call was cancelled.");
             default:
-                TransportLog.CallFailed(logger, exception, peer.Description);
+                TransportLog.CallFailed(_logger, exception, _peer.Description);
                 return Defect();
         }
     }
@@ -109,11 +127,11 @@ internal sealed class ConnectionCalls(IPoolConnection connection, PoolPeer peer,
             await _ended.CancelAsync().ConfigureAwait(false);
             try
             {
-                connection.Closed();
+                _connection.Closed();
             }
             catch (Exception e)
             {
-                TransportLog.CloseFailed(logger, e, peer.Description);
+                TransportLog.CloseFailed(_logger, e, _peer.Description);
             }
 
             Leave();
@@ -121,12 +139,12 @@ internal sealed class ConnectionCalls(IPoolConnection connection, PoolPeer peer,
 
         try
         {
-            await _idle.Task.WaitAsync(Patience, time).ConfigureAwait(false);
+            await _idle.Task.WaitAsync(Patience, _time).ConfigureAwait(false);
             _ended.Dispose();
         }
         catch (TimeoutException)
         {
-            TransportLog.CallsStuck(logger, peer.Description, Patience.TotalSeconds);
+            TransportLog.CallsStuck(_logger, _peer.Description, Patience.TotalSeconds);
         }
     }
 
@@ -136,7 +154,7 @@ internal sealed class ConnectionCalls(IPoolConnection connection, PoolPeer peer,
     {
         try
         {
-            return connection.WatchAsync(request, token).GetAsyncEnumerator(token);
+            return _connection.WatchAsync(request, token).GetAsyncEnumerator(token);
         }
         catch (Exception e)
         {
@@ -168,13 +186,13 @@ internal sealed class ConnectionCalls(IPoolConnection connection, PoolPeer peer,
         do
         {
             holders = Volatile.Read(ref _holders);
-            if (holders == 0 || holders > limits.MaxCallsPerConnection || _closed != 0)
+            if (holders == 0 || holders > _limits.MaxCallsPerConnection || _closed != 0)
             {
                 request.Dispose();
-                throw holders > limits.MaxCallsPerConnection
+                throw holders > _limits.MaxCallsPerConnection
                     ? new PoolFaultException(
                         PoolFaultCode.ResourceExhausted,
-                        $"This connection has {limits.MaxCallsPerConnection} calls running, which is the most (MaxCallsPerConnection): await some first.")
+                        $"This connection has {_limits.MaxCallsPerConnection} calls running, which is the most (MaxCallsPerConnection): await some first.")
                     : new PoolFaultException(PoolFaultCode.Cancelled, "The connection has ended.");
             }
         }
@@ -191,11 +209,11 @@ internal sealed class ConnectionCalls(IPoolConnection connection, PoolPeer peer,
 
     private void Check(PoolMessage reply)
     {
-        if (reply.Payload.Length > limits.MaxMessageBytes)
+        if (reply.Payload.Length > _limits.MaxMessageBytes)
         {
             throw new PoolFaultException(
                 PoolFaultCode.ResourceExhausted,
-                $"The answer has {reply.Payload.Length} B, more than a message's {limits.MaxMessageBytes} B (MaxMessageBytes): ask for less at a time.");
+                $"The answer has {reply.Payload.Length} B, more than a message's {_limits.MaxMessageBytes} B (MaxMessageBytes): ask for less at a time.");
         }
     }
 }

@@ -1,0 +1,187 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net.Sockets;
+using Microsoft.Win32.SafeHandles;
+
+namespace LpLlm.Memory.Transport.Pipes;
+
+/// <summary>Frames on their way in. An idle connection holds no buffer. For one reader, who disposes it.</summary>
+internal sealed class FrameInput : IDisposable
+{
+    private const int LeastBytes = 4096;
+    private const int MostBytes = 64 << 10;
+
+    private readonly Socket _socket;
+    private readonly FrameDecoder _decoder;
+    private readonly FileBudget _budget;
+    private readonly TimeSpan _readTimeout;
+    private readonly ITimer _deadline;
+    private readonly Action<SafeFileHandle> _receive;
+
+    /// <summary>Only a buffer: filled and read by one loop.</summary>
+    private readonly Pipe _pipe = PipeBuffer.Create();
+
+    private bool _isTimed;
+    private bool _mayHaveMore;
+    private int _chargedFiles;
+    private int _fillBytes = LeastBytes;
+
+    /// <param name="socket">Connected.</param>
+    /// <param name="decoder">Disposed with this.</param>
+    /// <param name="budget">Shared by all connections of a listener.</param>
+    /// <param name="readTimeout">From the first to the last byte of a frame, and for the preface.</param>
+    /// <param name="time">For the timeout.</param>
+    /// <param name="timedOut">Called when it is over.</param>
+    public FrameInput(Socket socket, FrameDecoder decoder, FileBudget budget, TimeSpan readTimeout, TimeProvider time, Action timedOut)
+    {
+        _socket = socket;
+        _decoder = decoder;
+        _budget = budget;
+        _readTimeout = readTimeout;
+        _receive = decoder.Add;
+        _deadline = time.CreateTimer(static state => ((Action)state!)(), timedOut, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>Reads the other end's preface.</summary>
+    /// <returns>Null if the connection ended before.</returns>
+    /// <exception cref="FrameException">It is none of this protocol.</exception>
+    /// <exception cref="SocketException">The connection is broken.</exception>
+    public async ValueTask<byte[]?> ReadPrefaceAsync(bool hasDeadline)
+    {
+        SetTimed(hasDeadline);
+        while (true)
+        {
+            if (TryReadPreface() is { } preface)
+            {
+                SetTimed(false);
+                return preface;
+            }
+
+            if (!await FillAsync().ConfigureAwait(false))
+            {
+                return null;
+            }
+        }
+    }
+
+    /// <summary>Reads the next frame.</summary>
+    /// <returns>Null at the connection's end.</returns>
+    /// <exception cref="FrameException">The other end broke the protocol.</exception>
+    /// <exception cref="SocketException">The connection is broken.</exception>
+    public async ValueTask<Frame?> ReadAsync()
+    {
+        while (true)
+        {
+            if (TryRead(out var frame))
+            {
+                return frame;
+            }
+
+            if (!await FillAsync().ConfigureAwait(false))
+            {
+                return null;
+            }
+        }
+    }
+
+    /// <summary>The time until the next read is not the other end's.</summary>
+    public void Pause() => SetTimed(false);
+
+    public void Dispose()
+    {
+        _deadline.Dispose();
+        _decoder.Dispose();
+        _budget.Change(-_chargedFiles);
+        _chargedFiles = 0;
+    }
+
+    private byte[]? TryReadPreface()
+    {
+        if (!_pipe.Reader.TryRead(out var result))
+        {
+            return null;
+        }
+
+        var start = result.Buffer.Slice(0, Math.Min(result.Buffer.Length, Preface.LengthBytes)).ToArray();
+        var isWhole = start.Length == Preface.LengthBytes;
+        _pipe.Reader.AdvanceTo(isWhole ? result.Buffer.GetPosition(Preface.LengthBytes) : result.Buffer.Start, isWhole ? result.Buffer.GetPosition(Preface.LengthBytes) : result.Buffer.End);
+        Preface.Check(start);
+        return isWhole ? start : null;
+    }
+
+    private bool TryRead(out Frame frame)
+    {
+        if (!_pipe.Reader.TryRead(out var result))
+        {
+            frame = default;
+            return false;
+        }
+
+        var buffer = result.Buffer;
+        var isWhole = _decoder.TryRead(ref buffer, out frame);
+        _pipe.Reader.AdvanceTo(buffer.Start, isWhole ? buffer.Start : buffer.End);
+        ChargeFiles();
+
+        // The clock runs from a frame's first byte; it starts anew with each frame.
+        if (isWhole)
+        {
+            SetTimed(false);
+        }
+        else if (_decoder.IsInsideFrame != _isTimed)
+        {
+            SetTimed(_decoder.IsInsideFrame);
+        }
+
+        return isWhole;
+    }
+
+    private async ValueTask<bool> FillAsync()
+    {
+        while (true)
+        {
+            if (!_mayHaveMore)
+            {
+                // Completes when there is something to read, and reads nothing: so no buffer waits, and no descriptor is lost.
+                await _socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None).ConfigureAwait(false);
+            }
+
+            var count = Receive();
+            if (count != SocketFiles.NotNow)
+            {
+                return count > 0;
+            }
+        }
+    }
+
+    private int Receive()
+    {
+        var bytes = _pipe.Writer.GetSpan(_fillBytes);
+        var count = SocketFiles.Receive(_socket, bytes, _receive);
+        _mayHaveMore = count == bytes.Length;
+        _fillBytes = _mayHaveMore ? Math.Min(2 * _fillBytes, MostBytes) : LeastBytes;
+        _pipe.Writer.Advance(Math.Max(count, 0));
+
+        PipeBuffer.Flushed(_pipe.Writer.FlushAsync());
+        ChargeFiles();
+        return count;
+    }
+
+    private void ChargeFiles()
+    {
+        var difference = _decoder.HeldFiles - _chargedFiles;
+        if (difference != 0)
+        {
+            _chargedFiles += difference;
+            _budget.Change(difference);
+        }
+    }
+
+    private void SetTimed(bool isTimed)
+    {
+        if (_isTimed != isTimed)
+        {
+            _isTimed = isTimed;
+            _deadline.Change(isTimed ? _readTimeout : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+using System.Collections.Concurrent;
+using System.Net.Sockets;
+using LpLlm.Memory.Transport.Server;
+using LpLlm.Memory.Transport.Sockets;
+using Microsoft.Extensions.Logging;
+
+namespace LpLlm.Memory.Transport.Pipes;
+
+/// <summary>Accepts connections at a socket, as many at a time as the limits and this process's descriptors allow: the others wait unaccepted.</summary>
+internal sealed class PipeListener : PoolListener
+{
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan LastRetry = TimeSpan.FromSeconds(1);
+
+    /// <summary>Longer than a connection waits for its calls.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
+
+    private readonly SocketPath _path;
+    private readonly IPoolConnectionHandler _handler;
+    private readonly PoolTransportLimits _limits;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly FileBudget _budget;
+    private readonly SemaphoreSlim _room;
+    private readonly CancellationTokenSource _stopped = new();
+    private readonly CancellationTokenSource _disposed = new();
+    private readonly ConcurrentDictionary<Task, bool> _connections = new();
+    private readonly Task _accepting;
+
+    public PipeListener(Uri endPoint, SocketPath path, IPoolConnectionHandler handler, PoolTransportLimits limits, TimeProvider time, ILogger logger)
+    {
+        EndPoint = endPoint;
+        _path = path;
+        _handler = handler;
+        _limits = limits;
+        _time = time;
+        _logger = logger;
+        var descriptors = DescriptorHeadroom.Measure();
+        var connections = descriptors.CountConnections(limits.MaxConnections);
+        if (connections < limits.MaxConnections)
+        {
+            PipesLog.FewerConnections(logger, connections, limits.MaxConnections, descriptors.Limit, descriptors.Open);
+        }
+
+        _budget = new FileBudget(descriptors.CountUnfinishedFiles());
+        _room = new SemaphoreSlim(connections);
+        _accepting = AcceptAsync();
+    }
+
+    public override Uri EndPoint { get; }
+
+    public override async ValueTask StopAcceptingAsync()
+    {
+        await _stopped.CancelAsync().ConfigureAwait(false);
+        _path.StopListening();
+        await _accepting.ConfigureAwait(false);
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        await StopAcceptingAsync().ConfigureAwait(false);
+        await _disposed.CancelAsync().ConfigureAwait(false);
+        try
+        {
+            await Task.WhenAll(_connections.Keys).WaitAsync(Patience, _time).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            PipesLog.ConnectionsStuck(_logger, _connections.Count, Patience.TotalSeconds);
+        }
+
+        _path.Dispose();
+    }
+
+    private async Task AcceptAsync()
+    {
+        // Off the thread of whoever binds.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        var retry = FirstRetry;
+        try
+        {
+            while (true)
+            {
+                await _room.WaitAsync(_stopped.Token).ConfigureAwait(false);
+                try
+                {
+                    var socket = await _path.Socket.AcceptAsync(_stopped.Token).ConfigureAwait(false);
+                    retry = FirstRetry;
+                    Track(ServeAsync(socket));
+                }
+                catch (SocketException e) when (!_stopped.IsCancellationRequested)
+                {
+                    // Above all EMFILE, which lasts until something is closed: trying again at once would take a whole core.
+                    _room.Release();
+                    PipesLog.AcceptFailed(_logger, e, EndPoint, retry.TotalMilliseconds);
+                    await Task.Delay(retry, _time, _stopped.Token).ConfigureAwait(false);
+                    retry = retry * 2 < LastRetry ? retry * 2 : LastRetry;
+                }
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException && _stopped.IsCancellationRequested)
+        {
+            // It was told to stop.
+        }
+    }
+
+    private void Track(Task connection)
+    {
+        _connections[connection] = true;
+        connection.ContinueWith(
+            (ended, _) => _connections.TryRemove(ended, out var _), null, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+    }
+
+    private async Task ServeAsync(Socket socket)
+    {
+        try
+        {
+            using (socket)
+            {
+                var peer = SocketPeer.Identify(socket, passesFiles: true);
+                IPoolConnection connection;
+                try
+                {
+                    connection = ConnectionCalls.Accept(_handler, peer, _logger);
+                }
+                catch (PoolFaultException fault)
+                {
+                    await RefuseAsync(socket, fault).ConfigureAwait(false);
+                    return;
+                }
+
+                var served = new PipeServerConnection(socket, peer, connection, _budget, _limits, _time, _logger);
+                await using (served.ConfigureAwait(false))
+                {
+                    using var registration = _disposed.Token.UnsafeRegister(static state => ((PipeServerConnection)state!).Abort(null), served);
+                    await served.RunAsync().ConfigureAwait(false);
+                }
+            }
+        }
+        catch (Exception e) when (e is SocketException or IOException)
+        {
+            PipesLog.PeerUnknown(_logger, e, EndPoint);
+        }
+        finally
+        {
+            _room.Release();
+        }
+    }
+
+    /// <summary>Says why, then waits for the client to close: closing first would take the message away from it.</summary>
+    private async Task RefuseAsync(Socket socket, PoolFaultException fault)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(_disposed.Token);
+        await using var timer = _time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), patience, _limits.ReadTimeout, Timeout.InfiniteTimeSpan)
+            .ConfigureAwait(false);
+        var payload = FaultPayload.Encode(fault);
+        var message = new byte[Preface.LengthBytes + FrameHeader.LengthBytes + payload.Length];
+        Preface.Create(refused: true).CopyTo(message, 0);
+        new FrameHeader((uint)payload.Length, 0, FrameKind.Fault, 0, 0).Write(message.AsSpan(Preface.LengthBytes));
+        payload.CopyTo(message, Preface.LengthBytes + FrameHeader.LengthBytes);
+        try
+        {
+            await socket.SendAsync(message, patience.Token).ConfigureAwait(false);
+            socket.Shutdown(SocketShutdown.Send);
+            var rest = new byte[256];
+            while (await socket.ReceiveAsync(rest, patience.Token).ConfigureAwait(false) > 0)
+            {
+            }
+        }
+        catch (Exception e) when (e is SocketException or OperationCanceledException)
+        {
+            // It went without waiting for the answer, or stayed too long.
+        }
+    }
+}
