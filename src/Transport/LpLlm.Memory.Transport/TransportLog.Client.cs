@@ -27,7 +27,7 @@ internal static partial class TransportLog
     public static partial void LeaseLost(ILogger logger, Uri endPoint, long lengthBytes, string reason);
 
     [LoggerMessage(2035, LogLevel.Information, "Pool server {EndPoint} was started anew and has taken over a lease of {LengthBytes} B")]
-    public static partial void LeaseRestored(ILogger logger, Uri endPoint, long lengthBytes);
+    public static partial void LeaseTakenOver(ILogger logger, Uri endPoint, long lengthBytes);
 
     [LoggerMessage(2036, LogLevel.Error, "The handler of trim requests failed")]
     public static partial void TrimFailed(ILogger logger, Exception exception);

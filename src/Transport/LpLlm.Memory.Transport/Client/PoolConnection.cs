@@ -224,11 +224,13 @@ internal sealed class PoolConnection : IAsyncDisposable
                 : new PoolServerUnavailableException(
                     EndPoint.ToString(), $"The server did not answer {method} within {timeout.TotalSeconds:0.###} s. It may be overloaded: look at its log.");
         }
-        catch (PoolFaultException fault) when (fault.Code == PoolFaultCode.Unavailable || FaultCodec.IsSessionUnknown(fault))
+        catch (PoolFaultException fault)
+            when (fault.Code is PoolFaultCode.Unavailable or PoolFaultCode.Cancelled || FaultCodec.IsSessionUnknown(fault))
         {
-            if (fault.Code == PoolFaultCode.NotFound)
+            // Nobody here cancelled: the server has ended the connection or the session. Hello must be said again.
+            if (fault.Code != PoolFaultCode.Unavailable)
             {
-                Fail(); // hello must be said again
+                Fail();
             }
 
             throw new PoolServerUnavailableException(EndPoint.ToString(), fault.Message, fault);

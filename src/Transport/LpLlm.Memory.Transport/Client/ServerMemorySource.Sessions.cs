@@ -44,7 +44,7 @@ internal sealed partial class ServerMemorySource
                 _trims.Request(happened.Trim.LengthBytes);
                 break;
             case WatchEvent.EventOneofCase.Revoked:
-                Revoked(happened.Revoked);
+                Revoked(happened.Revoked.LeaseId, happened.Revoked.Reason);
                 break;
             case WatchEvent.EventOneofCase.Shutdown:
                 TransportLog.ServerStops(_logger, _options.EndPoint, TimeSpan.FromMilliseconds(Math.Clamp(happened.Shutdown.GraceMs, 0, int.MaxValue)));
@@ -54,13 +54,12 @@ internal sealed partial class ServerMemorySource
         }
     }
 
-    private void Revoked(Revocation revocation)
+    private void Revoked(ulong leaseId, string reason)
     {
-        ServerLease? lease;
         long lengthBytes;
         lock (_gate)
         {
-            lease = _leases.Find(held => held.IsKnown && held.Id == revocation.LeaseId);
+            var lease = _leases.Find(held => held.IsKnown && held.Id == leaseId);
             if (lease is null or { IsRevoked: true })
             {
                 return;
@@ -76,7 +75,7 @@ internal sealed partial class ServerMemorySource
         }
 
         // The regions stay mapped: only the pool knows which of them are idle, and gives those back.
-        TransportLog.LeaseTakenAway(_logger, _options.EndPoint, lengthBytes, revocation.Reason);
+        TransportLog.LeaseTakenAway(_logger, _options.EndPoint, lengthBytes, reason);
         if (lengthBytes > 0)
         {
             _trims.Request(long.MaxValue);
@@ -127,6 +126,11 @@ internal sealed partial class ServerMemorySource
             lease.IsBeingRestored = true;
         }
 
+        if (presented.Exists(segment => segment.File is null))
+        {
+            throw new InvalidOperationException("A segment that came without a descriptor cannot be shown to a server.");
+        }
+
         LeaseAnswer? answer = null;
         try
         {
@@ -173,7 +177,7 @@ internal sealed partial class ServerMemorySource
             lengthBytes = lease.LengthBytes;
         }
 
-        TransportLog.LeaseRestored(_logger, _options.EndPoint, lengthBytes);
+        TransportLog.LeaseTakenOver(_logger, _options.EndPoint, lengthBytes);
     }
 
     private void EndRestoring(ServerLease lease, List<HeldSegment> presented)

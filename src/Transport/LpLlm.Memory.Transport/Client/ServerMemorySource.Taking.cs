@@ -1,5 +1,6 @@
 using System.Runtime.ExceptionServices;
 using Google.Protobuf;
+using LpLlm.Memory.Transport.Engine;
 using LpLlm.Memory.Transport.Messages;
 
 namespace LpLlm.Memory.Transport.Client;
@@ -24,14 +25,14 @@ internal sealed partial class ServerMemorySource
             {
                 return await TakeAsync(connection, lease, id, lengthBytes, cancellationToken).ConfigureAwait(false);
             }
-            catch (PoolFaultException fault) when (lease is not null && IsLeaseGone(fault))
-            {
-                Lose(lease, fault.Message);
-                id = Token.Create();
-            }
             catch (PoolFaultException fault)
             {
-                throw FaultCodec.ToException(fault, _options.EndPoint, lengthBytes);
+                if (lease is null || !MustLeave(lease, fault))
+                {
+                    throw FaultCodec.ToException(fault, _options.EndPoint, lengthBytes);
+                }
+
+                id = Token.Create();
             }
             catch (PoolServerUnavailableException lost) when (connection.Lost.IsCancellationRequested)
             {
@@ -90,9 +91,29 @@ internal sealed partial class ServerMemorySource
         }
     }
 
-    /// <summary>The server has not got that lease any more, or wants it back: as opposed to having no memory.</summary>
-    private static bool IsLeaseGone(PoolFaultException fault) =>
-        fault.Code is PoolFaultCode.NotFound or PoolFaultCode.FailedPrecondition or PoolFaultCode.Aborted;
+    /// <summary>Whether another lease may be had where this one cannot grow: the server has not got it any more, wants it back, or it is full.</summary>
+    private bool MustLeave(ServerLease lease, PoolFaultException fault)
+    {
+        switch (fault.Code)
+        {
+            case PoolFaultCode.NotFound:
+                Lose(lease, fault.Message);
+                return true;
+            case PoolFaultCode.Aborted:
+                Revoked(lease.Id, fault.Message); // this answer overtook the event
+                return true;
+            case PoolFaultCode.ResourceExhausted
+                when FaultCodec.DataOf(fault).LimitName is nameof(PoolEngineSettings.MaxLeaseBytes) or nameof(PoolEngineSettings.MaxSegmentsPerLease):
+                lock (_gate)
+                {
+                    _growing = _growing == lease ? null : _growing;
+                    return lease.Segments.Count > 0;
+                }
+
+            default:
+                return false;
+        }
+    }
 
     private AcquireRequest AcquireRequestOf(PoolConnection connection, Token id, long lengthBytes) => new()
     {

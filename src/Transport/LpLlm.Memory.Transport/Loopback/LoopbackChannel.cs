@@ -140,6 +140,10 @@ internal sealed class LoopbackChannel(
         {
             throw calls.Explain(e, CancellationToken.None);
         }
+        finally
+        {
+            reply.Hold?.Dispose();
+        }
     }
 
     private async Task PumpAsync(PoolMessage request, ChannelWriter<PoolMessage> events, CancellationToken cancellationToken)

@@ -68,8 +68,16 @@ internal sealed class ConnectionCalls : IAsyncDisposable
         try
         {
             var reply = await _connection.HandleAsync(method, request, call).ConfigureAwait(false);
-            Check(reply);
-            return reply;
+            try
+            {
+                Check(reply);
+                return reply;
+            }
+            catch
+            {
+                reply.Hold?.Dispose();
+                throw;
+            }
         }
         catch (Exception e)
         {

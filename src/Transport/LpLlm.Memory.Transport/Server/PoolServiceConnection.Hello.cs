@@ -20,9 +20,25 @@ internal sealed partial class PoolServiceConnection
         };
         IReadOnlyList<LeaseGrant>? resumed = null;
         var session = request.Session.IsEmpty ? null : TryResume(Requests.Token(request.Session, "session"), options, out resumed);
-        EnsureFree(session);
-        session ??= engine.Open(options);
-        Adopt(session);
+        try
+        {
+            EnsureFree(session);
+            session ??= engine.Open(options);
+            Adopt(session);
+            TransportLog.SessionOpened(logger, peer.Description, options.ClientName, session.Token, resumed is not null);
+            return Reply(Welcome(session, resumed));
+        }
+        finally
+        {
+            foreach (var lease in resumed ?? [])
+            {
+                lease.Dispose();
+            }
+        }
+    }
+
+    private HelloReply Welcome(PoolSession session, IReadOnlyList<LeaseGrant>? resumed)
+    {
         var settings = engine.Settings;
         var reply = new HelloReply
         {
@@ -37,16 +53,8 @@ internal sealed partial class PoolServiceConnection
             MaxLeaseBytes = settings.MaxLeaseBytes,
             Restores = peer.PassesFiles,
         };
-        foreach (var lease in resumed ?? [])
-        {
-            using (lease)
-            {
-                reply.Leases.Add(Replies.Lease(lease, withPaths: false));
-            }
-        }
-
-        TransportLog.SessionOpened(logger, peer.Description, options.ClientName, session.Token, reply.Resumed);
-        return Reply(reply);
+        reply.Leases.AddRange((resumed ?? []).Select(lease => Replies.Lease(lease, withPaths: false)));
+        return reply;
     }
 
     private static void Check(HelloRequest request)

@@ -50,6 +50,10 @@ internal sealed partial class PoolServiceConnection(
                     _ => throw new PoolFaultException(PoolFaultCode.Unimplemented, $"This server knows no call {method} that has one reply."),
                 };
             }
+            catch (MemorySourceException refusal)
+            {
+                throw EngineFaults.Exhausted(ExhaustionCause.NoMemory, refusal.Message, refusal.Remedy, refusal.RequestedBytes);
+            }
             catch (PoolFaultException fault) when (fault.Code == PoolFaultCode.NotFound && fault.Data.IsEmpty && IsSessionGone())
             {
                 throw UnknownSession(); // it went while the call ran: the client is to say hello again, not to give up its lease

@@ -1,0 +1,13 @@
+namespace LpLlm.Memory.Transport.Client;
+
+/// <summary>What happens to a call on its way.</summary>
+internal enum CallFault
+{
+    None,
+
+    /// <summary>The connection ends before the server gets it.</summary>
+    LostRequest,
+
+    /// <summary>The server acts, then the connection ends.</summary>
+    LostReply,
+}
