@@ -83,7 +83,7 @@ public sealed class PoolServerOptions
     /// </summary>
     public IList<string> AllowedUsers { get; } = [];
 
-    /// <summary>What one client may take of the server on pipes. Other transports have their own.</summary>
+    /// <summary>What one client may take of the server, on any transport.</summary>
     public PoolTransportLimits Limits { get; set; } = new();
 
     /// <summary>The one rule book: adds a sentence with name and value for everything that is wrong.</summary>

@@ -33,6 +33,7 @@ public static class PoolServerServiceCollectionExtensions
         PoolTransports.Add(services);
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<PoolServerOptions>, PoolServerOptionsValidator>());
         services.AddOptions<PoolServerOptions>().Configure(configure).ValidateOnStart();
+        services.AddSingleton(provider => provider.GetRequiredService<IOptions<PoolServerOptions>>().Value.Limits);
         services.AddSingleton(Create);
         services.AddHostedService<PoolServerHost>();
         return services;

@@ -26,9 +26,6 @@ internal static partial class GrpcLog
     [LoggerMessage(2206, LogLevel.Debug, "{Peer} does not speak HTTP/2, or not within {Timeout}; disconnected")]
     public static partial void NotHttp2(ILogger logger, string peer, TimeSpan timeout);
 
-    [LoggerMessage(2207, LogLevel.Error, "Connection from {Peer} failed")]
-    public static partial void ConnectionFailed(ILogger logger, Exception exception, string peer);
-
     [LoggerMessage(2208, LogLevel.Warning, "Accepting a connection failed; trying again in {Delay}")]
     public static partial void AcceptFailed(ILogger logger, Exception exception, TimeSpan delay);
 

@@ -1,6 +1,8 @@
 using System.Net;
 using LpLlm.Memory.Transport.Grpc.Client;
 using LpLlm.Memory.Transport.Grpc.Server;
+using LpLlm.Memory.Transport.Grpc.Storage;
+using LpLlm.Memory.Transport.Server;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -50,8 +52,14 @@ internal sealed class GrpcTransport : PoolTransport
         GrpcEndPoint.Check(endPoint, Scheme);
         ArgumentNullException.ThrowIfNull(handler);
         cancellationToken.ThrowIfCancellationRequested();
-        var socket = Scheme == GrpcEndPoint.Unix ? throw new NotImplementedException() : BindTcp(endPoint);
-        return await GrpcListener.StartAsync(socket, handler, [new PoolMethods()], _settings, _time, _loggers, cancellationToken).ConfigureAwait(false);
+        var socket = Scheme == GrpcEndPoint.Unix ? ListenSocket.BindUnix(endPoint) : BindTcp(endPoint);
+        List<IGrpcService> services = [new PoolMethods()];
+        if (handler is IPoolEngineHost { Engine: var engine })
+        {
+            services.Add(new StorageService(engine, _time, _loggers.CreateLogger<StorageService>()));
+        }
+
+        return await GrpcListener.StartAsync(socket, handler, services, _settings, _time, _loggers, cancellationToken).ConfigureAwait(false);
     }
 
     private ListenSocket BindTcp(Uri endPoint)

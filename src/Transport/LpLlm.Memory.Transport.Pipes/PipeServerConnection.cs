@@ -146,9 +146,11 @@ internal sealed class PipeServerConnection : IAsyncDisposable
         try
         {
             var reply = await _calls.HandleAsync(method, request, end.Token).ConfigureAwait(false);
-            using var hold = reply.Hold; // the descriptors are duplicated, or will not be sent, when Send returns
-            End(call);
-            _output.Send(FrameKind.Reply, call, method, reply.Payload.Span, reply.Files);
+            using (reply.Hold)
+            {
+                End(call);
+                _output.Send(FrameKind.Reply, call, method, reply.Payload.Span, reply.Files);
+            }
         }
         catch (Exception e)
         {

@@ -66,7 +66,7 @@ internal sealed class ServerHarness : IAsyncDisposable
         CapacityBytes = capacityBytes,
         Pinning = pinning,
         RequestTimeout = TimeSpan.FromSeconds(10),
-        AcquireTimeout = TimeSpan.Zero,
+        AcquireTimeout = TimeSpan.FromSeconds(10),
         ReconnectInterval = TimeSpan.FromMilliseconds(2),
         EagerPieceBytes = 2 * MiB,
         LazyPieceBytes = 2 * MiB,

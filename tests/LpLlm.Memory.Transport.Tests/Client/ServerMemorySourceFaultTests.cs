@@ -222,9 +222,9 @@ public class ServerMemorySourceFaultTests
         }
 
         using var more = await source.ReserveAsync(8 * MiB).DefaultTimeout();
-        server.Engine.List().Should().HaveCount(2, "new memory comes by a new lease").And.Contain(lease => lease.State == Engine.LeaseState.Revoked);
+        server.Engine.List().Should().HaveCount(3, "new memory comes by a new lease, and the other client may still grow its own").And.Contain(lease => lease.State == Engine.LeaseState.Revoked);
         region.Dispose();
-        await TestTimeouts.UntilAsync(() => server.Engine.List() is [{ State: Engine.LeaseState.Leased }]);
+        await TestTimeouts.UntilAsync(() => server.Engine.List().All(lease => lease.State == Engine.LeaseState.Leased));
         server.Logger.Entries.Should().ContainSingle(entry => entry.Id == 2038);
     }
 

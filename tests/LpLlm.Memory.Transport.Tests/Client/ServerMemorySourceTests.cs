@@ -56,7 +56,7 @@ public class ServerMemorySourceTests
     public async Task C4_ServerHasNoRoom_IsAnErrorWithLimitAndRemedy_NeverOtherMemory()
     {
         await using var server = new ServerHarness(settings => settings with { CapacityBytes = 4 * MiB, TrimPatience = TimeSpan.Zero });
-        await using var source = server.CreateSource();
+        await using var source = server.CreateSource(options: Options() with { AcquireTimeout = TimeSpan.FromMilliseconds(20) });
         using var all = await source.ReserveAsync(4 * MiB).DefaultTimeout();
 
         var error = (await source.Awaiting(s => s.ReserveAsync(2 * MiB).AsTask().DefaultTimeout()).Should().ThrowAsync<MemorySourceException>()).Which;
@@ -66,6 +66,7 @@ public class ServerMemorySourceTests
         error.Message.Should().Contain("CapacityBytes");
         server.Statistics.LeasedBytes.Should().Be(4 * MiB);
         all.Dispose();
+        await TestTimeouts.UntilAsync(() => server.Statistics.IdleBytes == 4 * MiB);
         (await source.ReserveAsync(4 * MiB).DefaultTimeout()).Dispose();
     }
 

@@ -30,22 +30,23 @@ internal sealed class SimulatedSegment(SimulatedSegmentSource source, long lengt
 
     public override ValueTask ClearAsync()
     {
-        FreedPages.Should().BeNull("a discarded segment is not cleared");
-        IsBusy.Should().BeFalse();
+        source.Demand(FreedPages is null && !IsBusy, "Only a segment that is there and rests is cleared.");
         IsBusy = true;
-        return new ValueTask(source.Start(SimulatedOperation.Clear, this, () =>
+        return new ValueTask(source.Start(SimulatedOperation.Clear, this, isDone =>
         {
             IsBusy = false;
-            ClearCount++;
-            _writers.Clear();
+            if (isDone)
+            {
+                ClearCount++;
+                _writers.Clear();
+            }
         }));
     }
 
     public override ValueTask DiscardAsync(bool freesPages)
     {
-        FreedPages.Should().BeNull("a segment is discarded once");
-        IsBusy.Should().BeFalse();
+        source.Demand(FreedPages is null && !IsBusy, "A segment is discarded once, and when it rests.");
         FreedPages = freesPages;
-        return new ValueTask(source.Start(SimulatedOperation.Discard, this, () => source.Forget(this)));
+        return new ValueTask(source.Start(SimulatedOperation.Discard, this, isDone => source.Forget(this, isDone)));
     }
 }

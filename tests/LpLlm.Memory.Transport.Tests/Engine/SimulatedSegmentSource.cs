@@ -19,6 +19,12 @@ internal sealed class SimulatedSegmentSource : ISegmentSource
     /// <summary>Segments that take memory now.</summary>
     public List<SimulatedSegment> Live { get; } = [];
 
+    /// <summary>What the engine did that it must not; tests expect none.</summary>
+    public List<string> Violations { get; } = [];
+
+    /// <summary>Bytes of segments that could not be discarded.</summary>
+    public long UndiscardedBytes { get; private set; }
+
     /// <summary>All that ever were.</summary>
     public List<SimulatedSegment> All { get; } = [];
 
@@ -40,14 +46,14 @@ internal sealed class SimulatedSegmentSource : ISegmentSource
     public ValueTask<Segment> AdoptAsync(SafeFileHandle file, long lengthBytes, CancellationToken cancellationToken) =>
         MakeAsync(SimulatedOperation.Adopt, lengthBytes, _files[file], cancellationToken);
 
-    public Task Start(SimulatedOperation kind, SimulatedSegment segment, Action succeed)
+    public Task Start(SimulatedOperation kind, SimulatedSegment segment, Action<bool> ended)
     {
         var completion = new TaskCompletionSource();
-        Run(kind, segment.LengthBytes, _ => { }, failure =>
+        Run(kind, segment.LengthBytes, segment.Inode, _ => { }, failure =>
         {
+            ended(failure is null);
             if (failure is null)
             {
-                succeed();
                 completion.SetResult();
             }
             else
@@ -58,7 +64,20 @@ internal sealed class SimulatedSegmentSource : ISegmentSource
         return completion.Task;
     }
 
-    public void Forget(SimulatedSegment segment) => Live.Remove(segment);
+    public void Forget(SimulatedSegment segment, bool isDone)
+    {
+        UndiscardedBytes += isDone ? 0 : segment.LengthBytes;
+        Demand(!isDone || Live.Remove(segment), "What is discarded was there.");
+    }
+
+    /// <summary>Remembers what the engine did wrong: it takes an exception here for one of the memory.</summary>
+    public void Demand(bool condition, string what)
+    {
+        if (!condition)
+        {
+            Violations.Add(what);
+        }
+    }
 
     /// <summary>Ends all operations, and those that follow, until none is left.</summary>
     public void EndAll()
@@ -72,7 +91,7 @@ internal sealed class SimulatedSegmentSource : ISegmentSource
     private ValueTask<Segment> MakeAsync(SimulatedOperation kind, long lengthBytes, ulong inode, CancellationToken cancellationToken)
     {
         var completion = new TaskCompletionSource<Segment>();
-        Run(kind, lengthBytes, operation => cancellationToken.Register(() => operation.IsCancelled = true), failure =>
+        Run(kind, lengthBytes, inode, operation => cancellationToken.Register(() => operation.IsCancelled = true), failure =>
         {
             if (failure is not null)
             {
@@ -88,7 +107,7 @@ internal sealed class SimulatedSegmentSource : ISegmentSource
         return new ValueTask<Segment>(completion.Task);
     }
 
-    private void Run(SimulatedOperation kind, long lengthBytes, Action<PendingOperation> started, Action<Exception?> end)
+    private void Run(SimulatedOperation kind, long lengthBytes, ulong inode, Action<PendingOperation> started, Action<Exception?> end)
     {
         Failures.TryDequeue(out var failure);
         if (!IsManual)
@@ -98,7 +117,7 @@ internal sealed class SimulatedSegmentSource : ISegmentSource
         }
 
         PendingOperation? operation = null;
-        operation = new PendingOperation(kind, lengthBytes, later =>
+        operation = new PendingOperation(kind, lengthBytes, inode, later =>
         {
             Pending.Remove(operation!).Should().BeTrue();
             end(later ?? failure);

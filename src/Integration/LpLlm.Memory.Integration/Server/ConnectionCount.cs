@@ -1,13 +1,17 @@
 using LpLlm.Memory.Transport;
+using LpLlm.Memory.Transport.Engine;
+using LpLlm.Memory.Transport.Server;
 
 namespace LpLlm.Memory.Server;
 
 /// <summary>Counts the connections of other processes on their way to the server, so that a stop can wait for the last to end.</summary>
-internal sealed class ConnectionCount(IPoolConnectionHandler server) : IPoolConnectionHandler
+internal sealed class ConnectionCount(PoolEngine engine, IPoolConnectionHandler server) : IPoolConnectionHandler, IPoolEngineHost
 {
     private readonly Lock _gate = new();
     private int _open;
     private TaskCompletionSource? _none;
+
+    public PoolEngine Engine => engine;
 
     public IPoolConnection Accept(PoolPeer peer)
     {

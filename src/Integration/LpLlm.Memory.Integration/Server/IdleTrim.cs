@@ -6,21 +6,21 @@ namespace LpLlm.Memory.Server;
 /// </summary>
 internal sealed class IdleTrim : IDisposable
 {
-    private readonly IPinnedMemoryPool _pool;
+    private readonly Func<PoolSnapshot> _look;
     private readonly long _keepBytes;
     private readonly TimeSpan _period;
     private readonly Action _trim;
     private readonly ITimer _timer;
     private (long TotalRents, long UsedBytes) _last = (-1, 0);
 
-    /// <param name="pool">The pool.</param>
+    /// <param name="look">Reads the pool's accounts.</param>
     /// <param name="keepBytes">What an idle pool keeps.</param>
     /// <param name="period">How often to look.</param>
     /// <param name="trim">Starts the trimming, and returns at once.</param>
     /// <param name="time">The clock.</param>
-    public IdleTrim(IPinnedMemoryPool pool, long keepBytes, TimeSpan period, Action trim, TimeProvider time)
+    public IdleTrim(Func<PoolSnapshot> look, long keepBytes, TimeSpan period, Action trim, TimeProvider time)
     {
-        _pool = pool;
+        _look = look;
         _keepBytes = keepBytes;
         _period = period;
         _trim = trim;
@@ -32,7 +32,7 @@ internal sealed class IdleTrim : IDisposable
 
     private void Look()
     {
-        var snapshot = _pool.GetSnapshot();
+        var snapshot = _look();
         var now = (snapshot.TotalRents, snapshot.UsedBytes);
         if (now == _last && snapshot.ReservedBytes > _keepBytes)
         {

@@ -15,6 +15,9 @@ internal static class PoolEndPoint
     /// <summary>Turns a text that was checked into an address.</summary>
     public static Uri Parse(string text) => IsEmbedded(text) ? EmbeddedUri : new Uri(text, UriKind.Absolute);
 
+    /// <summary>An address as people write it.</summary>
+    public static string Format(Uri endPoint) => endPoint.ToString().TrimEnd('/');
+
     public static void CheckAll(ICollection<string> errors, string name, IList<string> texts)
     {
         for (var i = 0; i < texts.Count; i++)

@@ -128,7 +128,7 @@ internal sealed class PoolServer(
             OwnUserId = SocketNative.GetUserId(),
             RenewInterval = options.SessionTimeout / 10,
         };
-        var running = new Running(engine, new ConnectionCount(new PoolService(engine, policy, _logger, time)));
+        var running = new Running(engine, new ConnectionCount(engine, new PoolService(engine, policy, _logger, time)));
         try
         {
             await engine.StartAsync(cancellationToken).ConfigureAwait(false);
@@ -149,7 +149,7 @@ internal sealed class PoolServer(
 
         IntegrationLog.ServerStarted(
             _logger, ByteSize.Format(options.CapacityBytes), ByteSize.Format(options.WarmBytes),
-            string.Join(' ', running.Outer.Select(listener => listener.EndPoint.ToString()).DefaultIfEmpty(PoolEndPoint.Embedded)),
+            string.Join(' ', running.Outer.Select(listener => PoolEndPoint.Format(listener.EndPoint)).DefaultIfEmpty(PoolEndPoint.Embedded)),
             time.GetElapsedTime(started).TotalMilliseconds);
         return running;
     }

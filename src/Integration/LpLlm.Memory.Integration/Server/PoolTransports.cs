@@ -3,7 +3,6 @@ using LpLlm.Memory.Transport.Loopback;
 using LpLlm.Memory.Transport.Pipes;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Microsoft.Extensions.Options;
 
 namespace LpLlm.Memory.Server;
 
@@ -22,11 +21,12 @@ internal sealed class PoolTransports(IEnumerable<PoolTransport> transports)
     public PoolTransport Get(Uri endPoint) =>
         transports.LastOrDefault(transport => transport.Scheme.Equals(endPoint.Scheme, StringComparison.OrdinalIgnoreCase))
         ?? throw new InvalidOperationException(
-            $"No transport is registered for '{endPoint}'; there are {string.Join(", ", transports.Select(transport => $"'{transport.Scheme}'"))}. "
+            $"No transport is registered for '{endPoint.OriginalString}'; there are {string.Join(", ", transports.Select(transport => $"'{transport.Scheme}'"))}. "
             + "AddGrpcPoolTransport (package LpLlm.Memory.Transport.Grpc) adds 'grpc' and 'grpc+unix'.");
 
-    private static LoopbackTransport CreateLoopback(IServiceProvider provider) => new();
+    private static LoopbackTransport CreateLoopback(IServiceProvider provider) =>
+        new(limits: null, provider.GetService<TimeProvider>(), PoolLogging.CreateLogger(provider, "Loopback"));
 
     private static PipeTransport CreatePipe(IServiceProvider provider) => new(
-        provider.GetRequiredService<IOptions<PoolServerOptions>>().Value.Limits, provider.GetService<TimeProvider>());
+        provider.GetService<PoolTransportLimits>(), provider.GetService<TimeProvider>(), PoolLogging.CreateLogger(provider, "Pipe"));
 }

@@ -26,7 +26,7 @@ internal sealed class ServerPool : DelegatingPool
         source.TrimRequested = bytes => StartTrim(() => Math.Max(0, pool.GetSnapshot().ReservedBytes - bytes));
         _idle = idleTrimAfter == Timeout.InfiniteTimeSpan
             ? null
-            : new IdleTrim(pool, keepBytes, idleTrimAfter, () => StartTrim(() => keepBytes), time);
+            : new IdleTrim(pool.GetSnapshot, keepBytes, idleTrimAfter, () => StartTrim(() => keepBytes), time);
     }
 
     public override void Dispose()

@@ -71,7 +71,7 @@ internal sealed class StartCommand : Command
 
     private readonly Option<string?> _config = new("--config")
     {
-        Description = "JSON file with a section PoolServer; what the command line says goes before it.",
+        Description = "JSON file with sections PoolServer and Grpc; what the command line says goes before it.",
         HelpName = "FILE",
     };
 

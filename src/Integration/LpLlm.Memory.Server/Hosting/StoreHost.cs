@@ -20,6 +20,7 @@ namespace LpLlm.Memory.Daemon.Hosting;
 internal static class StoreHost
 {
     private const string Section = "PoolServer";
+    private const string GrpcSection = "Grpc";
 
     public static IHost Build(StartOptions options)
     {
@@ -32,6 +33,7 @@ internal static class StoreHost
         AddLogging(builder.Logging);
         var section = builder.Configuration.GetSection(Section);
         builder.Services.AddPoolServer(server => Configure(server, options, section));
+        builder.Services.AddGrpcPoolTransport(builder.Configuration.GetSection(GrpcSection));
         builder.Services.AddOptions<HostOptions>().Configure<Microsoft.Extensions.Options.IOptions<PoolServerOptions>>(
             (host, server) => host.ShutdownTimeout = server.Value.DrainTimeout + TimeSpan.FromSeconds(10));
         builder.Services.Configure<ConsoleLifetimeOptions>(lifetime => lifetime.SuppressStatusMessages = true);

@@ -16,7 +16,7 @@ internal static class StoreRun
             using var host = StoreHost.Build(options);
             await host.StartAsync().ConfigureAwait(false);
             var endPoints = host.Services.GetRequiredService<PoolServer>().EndPoints;
-            await Console.Out.WriteLineAsync($"sllm-store ready {string.Join(' ', endPoints)}").ConfigureAwait(false);
+            await Console.Out.WriteLineAsync($"sllm-store ready {string.Join(' ', endPoints.Select(PoolEndPoint.Format))}").ConfigureAwait(false);
             await Console.Out.FlushAsync().ConfigureAwait(false);
             await host.WaitForShutdownAsync().ConfigureAwait(false);
             return ExitCode.Success;

@@ -21,6 +21,7 @@ internal sealed class GrpcChannel : PoolChannel
     private readonly HttpMessageInvoker _http;
     private readonly GrpcTransportSettings _settings;
     private readonly Uri _base;
+    private volatile bool _hasAnswered;
 
     public GrpcChannel(Uri endPoint, GrpcTransportSettings settings)
     {
@@ -70,6 +71,7 @@ internal sealed class GrpcChannel : PoolChannel
             throw new PoolProtocolException(EndPoint.ToString(), $"A gRPC server listens there, but not a pool's: {e.Message}", e);
         }
 
+        _hasAnswered = true;
         if (GrpcMethod.Parse(HealthCheckResponse.Parser, reply).Status is not HealthCheckResponse.Types.ServingStatus.Serving)
         {
             throw new PoolServerUnavailableException(EndPoint.ToString(), "The server is about to stop.");
@@ -202,7 +204,7 @@ internal sealed class GrpcChannel : PoolChannel
         }
         catch (Exception e) when (e is HttpRequestException or IOException or InvalidDataException)
         {
-            throw GrpcFailure.Of(e, EndPoint);
+            throw GrpcFailure.Of(e, EndPoint, _hasAnswered);
         }
     }
 

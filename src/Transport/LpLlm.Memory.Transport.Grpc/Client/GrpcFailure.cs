@@ -8,15 +8,18 @@ internal static class GrpcFailure
     /// <summary>HTTP/2's codes of a peer that ends or cuts a stream without anyone's fault: NO_ERROR, INTERNAL_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM.</summary>
     private static readonly HashSet<long> Transient = [0, 2, 7, 8, 11];
 
-    public static PoolTransportException Of(Exception failure, Uri endPoint)
+    /// <param name="failure">The failure.</param>
+    /// <param name="endPoint">The server's.</param>
+    /// <param name="hasAnswered">Whether the server has spoken gRPC before: then a breach of HTTP/2 is that of a dying connection (unanswered pings are one).</param>
+    public static PoolTransportException Of(Exception failure, Uri endPoint, bool hasAnswered)
     {
         var chain = Chain(failure).ToList();
         var http2 = chain.OfType<HttpProtocolException>().FirstOrDefault();
-        var isProtocol = http2 is not null
-            ? !Transient.Contains(http2.ErrorCode)
-            : chain.Any(e => e is InvalidDataException
-                || e is HttpRequestException { HttpRequestError: HttpRequestError.HttpProtocolError or HttpRequestError.VersionNegotiationError or HttpRequestError.InvalidResponse }
-                || e is HttpIOException { HttpRequestError: HttpRequestError.HttpProtocolError or HttpRequestError.InvalidResponse });
+        var isProtocol = chain.Any(e => e is InvalidDataException)
+            || (!hasAnswered && http2 is not null && !Transient.Contains(http2.ErrorCode))
+            || (!hasAnswered && http2 is null && chain.Any(e =>
+                e is HttpRequestException { HttpRequestError: HttpRequestError.HttpProtocolError or HttpRequestError.VersionNegotiationError or HttpRequestError.InvalidResponse }
+                || e is HttpIOException { HttpRequestError: HttpRequestError.HttpProtocolError or HttpRequestError.InvalidResponse }));
         if (isProtocol)
         {
             return new PoolProtocolException(endPoint.ToString(), $"What listens there does not speak gRPC as expected: {chain[^1].Message}", failure);

@@ -40,19 +40,7 @@ internal sealed class AcceptGate : IConnectionListenerFactory, IConnectionListen
         try
         {
             await _free.WaitAsync(either.Token).ConfigureAwait(false);
-            while (true)
-            {
-                try
-                {
-                    return Take(await _listener.AcceptAsync(either.Token).ConfigureAwait(false));
-                }
-                catch (SocketException e) when (!_unbound.IsCancellationRequested)
-                {
-                    // No descriptor left, most likely; others give theirs back, this loop must not starve them meanwhile.
-                    GrpcLog.AcceptFailed(_logger, e, RetryDelay);
-                    await Task.Delay(RetryDelay, either.Token).ConfigureAwait(false);
-                }
-            }
+            return Take(await AcceptSocketAsync(either.Token).ConfigureAwait(false));
         }
         catch (Exception e) when (_unbound.IsCancellationRequested && e is OperationCanceledException or SocketException or ObjectDisposedException)
         {
@@ -73,9 +61,30 @@ internal sealed class AcceptGate : IConnectionListenerFactory, IConnectionListen
         _connections.Dispose();
     }
 
+    private async Task<Socket> AcceptSocketAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            try
+            {
+                return await _listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (SocketException e) when (!_unbound.IsCancellationRequested)
+            {
+                // No descriptor left, most likely; others give theirs back, this loop must not starve them meanwhile.
+                GrpcLog.AcceptFailed(_logger, e, RetryDelay);
+                await Task.Delay(RetryDelay, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
     private ConnectionContext Take(Socket socket)
     {
-        socket.NoDelay |= socket.ProtocolType == ProtocolType.Tcp;
+        if (socket.ProtocolType is ProtocolType.Tcp)
+        {
+            socket.NoDelay = true;
+        }
+
         var connection = _connections.Create(socket);
         connection.ConnectionClosed.UnsafeRegister(static gate => ((SemaphoreSlim)gate!).Release(), _free);
         return connection;

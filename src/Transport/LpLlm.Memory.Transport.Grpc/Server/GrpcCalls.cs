@@ -57,20 +57,26 @@ internal sealed class GrpcCalls(
 
         try
         {
-            if (connection.Pace.Next() is { Ticks: > 0 } delay)
+            if (connection.TakePace() is { Ticks: > 0 } delay)
             {
                 await Task.Delay(delay, call.Token).ConfigureAwait(false);
             }
 
-            var request = await ReceiveAsync(context, method, call.Token).ConfigureAwait(false);
-            if (method.IsStream)
+            if (method.MinMessageBytes > limits.MaxMessageBytes)
             {
-                await context.Response.StartAsync(call.Token).ConfigureAwait(false);
+                await connection.LongMessages.WaitAsync(call.Token).ConfigureAwait(false);
+                try
+                {
+                    await ExchangeAsync(context, connection, method, call.Token).ConfigureAwait(false);
+                }
+                finally
+                {
+                    connection.LongMessages.Release();
+                }
             }
-
-            await foreach (var reply in method.Replies(connection, request, call.Token).ConfigureAwait(false))
+            else
             {
-                await SendAsync(context.Response.BodyWriter, connection, reply, method.IsStream, call.Token).ConfigureAwait(false);
+                await ExchangeAsync(context, connection, method, call.Token).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException) when (call.IsCancellationRequested)
@@ -87,6 +93,20 @@ internal sealed class GrpcCalls(
         }
     }
 
+    private async Task ExchangeAsync(HttpContext context, GrpcConnection connection, GrpcMethod method, CancellationToken cancellationToken)
+    {
+        var request = await ReceiveAsync(context, method, cancellationToken).ConfigureAwait(false);
+        if (method.IsStream)
+        {
+            await context.Response.StartAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        await foreach (var reply in method.Replies(connection, request, cancellationToken).ConfigureAwait(false))
+        {
+            await SendAsync(context.Response.BodyWriter, connection, method, reply, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
     /// <summary>Reads the request: of a unary call to the end of its stream, of another the first message (the client may keep its side open).</summary>
     private async Task<byte[]> ReceiveAsync(HttpContext context, GrpcMethod method, CancellationToken cancellationToken)
     {
@@ -94,10 +114,10 @@ internal sealed class GrpcCalls(
         timely.CancelAfter(limits.ReadTimeout);
         try
         {
-            var reader = context.Request.BodyReader;
-            var request = await GrpcFrame.ReadAsync(reader, limits.MaxMessageBytes, timely.Token).ConfigureAwait(false)
+            var (reader, maxMessageBytes) = (context.Request.BodyReader, MaxMessageBytes(method));
+            var request = await GrpcFrame.ReadAsync(reader, maxMessageBytes, timely.Token).ConfigureAwait(false)
                 ?? throw new PoolFaultException(PoolFaultCode.Internal, "The call has no request message.");
-            return method.IsStream || await GrpcFrame.ReadAsync(reader, limits.MaxMessageBytes, timely.Token).ConfigureAwait(false) is null
+            return method.IsStream || await GrpcFrame.ReadAsync(reader, maxMessageBytes, timely.Token).ConfigureAwait(false) is null
                 ? request
                 : throw new PoolFaultException(PoolFaultCode.Internal, "The call has more than one request message.");
         }
@@ -111,18 +131,21 @@ internal sealed class GrpcCalls(
         }
     }
 
+    private int MaxMessageBytes(GrpcMethod method) => Math.Max(limits.MaxMessageBytes, method.MinMessageBytes);
+
     private async ValueTask SendAsync(
-        PipeWriter writer, GrpcConnection connection, ReadOnlyMemory<byte> reply, bool isStream, CancellationToken cancellationToken)
+        PipeWriter writer, GrpcConnection connection, GrpcMethod method, ReadOnlyMemory<byte> reply, CancellationToken cancellationToken)
     {
-        if (reply.Length > limits.MaxMessageBytes)
+        var maxMessageBytes = MaxMessageBytes(method);
+        if (reply.Length > maxMessageBytes)
         {
-            throw GrpcFrame.TooLong(reply.Length, limits.MaxMessageBytes);
+            throw GrpcFrame.TooLong(reply.Length, maxMessageBytes);
         }
 
         var unsentBytes = connection.AddUnsent(reply.Length);
         try
         {
-            if (unsentBytes > Math.Max(limits.MaxUnsentBytes, limits.MaxMessageBytes))
+            if (unsentBytes > Math.Max(limits.MaxUnsentBytes, maxMessageBytes))
             {
                 GrpcLog.ReadsNothing(logger, connection.Peer.Description, unsentBytes, limits.MaxUnsentBytes);
                 connection.Abort();
@@ -132,7 +155,7 @@ internal sealed class GrpcCalls(
             GrpcFrame.WriteHeader(writer.GetSpan(GrpcFrame.HeaderLength), reply.Length);
             writer.Advance(GrpcFrame.HeaderLength);
             writer.Write(reply.Span);
-            if (isStream || reply.Length > CountedReplyBytes)
+            if (method.IsStream || reply.Length > CountedReplyBytes)
             {
                 await writer.FlushAsync(cancellationToken).ConfigureAwait(false);
             }

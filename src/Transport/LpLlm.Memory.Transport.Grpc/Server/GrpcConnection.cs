@@ -1,4 +1,5 @@
 using LpLlm.Memory.Transport.Grpc.Wire;
+using LpLlm.Memory.Transport.Server;
 
 namespace LpLlm.Memory.Transport.Grpc.Server;
 
@@ -13,8 +14,10 @@ namespace LpLlm.Memory.Transport.Grpc.Server;
 /// <param name="closed">Fires when it has ended.</param>
 internal sealed class GrpcConnection(
     PoolPeer peer, bool isVouchedFor, IPoolConnection? pool, GrpcStatus? refusal, PoolTransportLimits limits, TimeProvider time, Action abort,
-    CancellationToken closed)
+    CancellationToken closed) : IDisposable
 {
+    private readonly RequestRate _rate = new(limits.MaxRequestsPerSecond, time);
+    private readonly Lock _rateLock = new();
     private int _calls;
     private long _unsentBytes;
 
@@ -27,10 +30,20 @@ internal sealed class GrpcConnection(
 
     public GrpcStatus? Refusal { get; } = refusal;
 
-    public RequestPace Pace { get; } = new(limits.MaxRequestsPerSecond, time);
+    /// <summary>Held by a call whose messages may be longer than the limit: what a connection can make the server buffer stays bounded.</summary>
+    public SemaphoreSlim LongMessages { get; } = new(1);
 
     /// <summary>Fires when the connection has ended.</summary>
     public CancellationToken Closed { get; } = closed;
+
+    /// <summary>Counts a request and says how long it must wait.</summary>
+    public TimeSpan TakePace()
+    {
+        lock (_rateLock)
+        {
+            return _rate.Take();
+        }
+    }
 
     public bool TryBeginCall()
     {
@@ -50,4 +63,6 @@ internal sealed class GrpcConnection(
 
     /// <summary>Cuts it off.</summary>
     public void Abort() => abort();
+
+    public void Dispose() => LongMessages.Dispose();
 }

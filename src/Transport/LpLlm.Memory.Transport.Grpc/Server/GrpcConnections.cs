@@ -1,6 +1,7 @@
 using System.IO.Pipelines;
 using System.Net.Sockets;
 using LpLlm.Memory.Transport.Grpc.Wire;
+using LpLlm.Memory.Transport.Server;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.Extensions.Logging;
@@ -32,6 +33,7 @@ internal sealed class GrpcConnections(IPoolConnectionHandler handler, PoolTransp
         {
             // All calls have ended: HTTP/2 waits for them.
             connection.Pool?.Closed();
+            connection.Dispose();
             GrpcLog.Disconnected(logger, peer);
         }
     }
@@ -47,18 +49,12 @@ internal sealed class GrpcConnections(IPoolConnectionHandler handler, PoolTransp
         GrpcStatus? refusal = null;
         try
         {
-            pool = handler.Accept(peer);
+            pool = ConnectionCalls.Accept(handler, peer, logger);
         }
         catch (PoolFaultException fault)
         {
             GrpcLog.Refused(logger, peer.Description, fault.Message);
             refusal = GrpcStatus.Of(fault);
-        }
-
-        catch (Exception e)
-        {
-            GrpcLog.ConnectionFailed(logger, e, peer.Description);
-            refusal = GrpcStatus.Of(new PoolFaultException(PoolFaultCode.Internal, "The server failed; its log says how."));
         }
 
         return new GrpcConnection(peer, socket.AddressFamily == AddressFamily.Unix, pool, refusal, limits, time, context.Abort, context.ConnectionClosed);

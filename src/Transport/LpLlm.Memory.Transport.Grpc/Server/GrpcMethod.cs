@@ -7,6 +7,9 @@ namespace LpLlm.Memory.Transport.Grpc.Server;
 /// <param name="IsStream">Whether replies are sent as they come, with any number of them.</param>
 internal sealed record GrpcMethod(Func<GrpcConnection, ReadOnlyMemory<byte>, CancellationToken, IAsyncEnumerable<ReadOnlyMemory<byte>>> Replies, bool IsStream)
 {
+    /// <summary>Messages at least this long are allowed, where the listener's limit is lower; such calls run one at a time on a connection.</summary>
+    public int MinMessageBytes { get; init; }
+
     public static GrpcMethod Unary(Func<GrpcConnection, ReadOnlyMemory<byte>, CancellationToken, ValueTask<ReadOnlyMemory<byte>>> handler) =>
         new((connection, request, token) => Single(handler(connection, request, token)), IsStream: false);
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using LpLlm.Memory.Transport.Sockets;
 
 namespace LpLlm.Memory.Transport.Grpc.Server;
 
@@ -33,6 +34,13 @@ internal sealed class ListenSocket(Uri endPoint, Socket socket, IDisposable? fil
             socket.Dispose();
             throw new InvalidOperationException($"The server cannot listen at {endPoint}: {e.Message}. Choose another port or end what uses it.", e);
         }
+    }
+
+    /// <exception cref="InvalidOperationException">Another server listens there, or the path is not safe to listen at.</exception>
+    public static ListenSocket BindUnix(Uri endPoint)
+    {
+        var (socket, file) = SocketFile.Bind(GrpcEndPoint.PathOf(endPoint));
+        return new ListenSocket(endPoint, socket, file);
     }
 
     public void Dispose()

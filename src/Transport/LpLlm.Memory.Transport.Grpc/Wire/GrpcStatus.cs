@@ -1,17 +1,18 @@
 using System.Globalization;
+using LpLlm.Memory.Transport.Server;
 
 namespace LpLlm.Memory.Transport.Grpc.Wire;
 
 /// <summary>How a call ended, as it travels: <c>grpc-status</c>, <c>grpc-message</c> in percent-encoded UTF-8, and data in base64.</summary>
 internal readonly record struct GrpcStatus(int Code, string Text, ReadOnlyMemory<byte> Data)
 {
-    public const int MaxTextLength = 4096;
-    public const int MaxDataBytes = 4096;
-
     public static GrpcStatus Ok => new(0, "", default);
 
-    public static GrpcStatus Of(PoolFaultException fault) =>
-        new((int)fault.Code, fault.Message, fault.Data.Length <= MaxDataBytes ? fault.Data : default);
+    public static GrpcStatus Of(PoolFaultException fault)
+    {
+        fault = FaultText.Cut(fault);
+        return new GrpcStatus((int)fault.Code, fault.Message, fault.Data);
+    }
 
     /// <summary>Hands the headers to send to a writer.</summary>
     public void Write(Action<string, string> header)
@@ -19,7 +20,7 @@ internal readonly record struct GrpcStatus(int Code, string Text, ReadOnlyMemory
         header(GrpcNames.Status, Code.ToString(CultureInfo.InvariantCulture));
         if (Text.Length > 0)
         {
-            header(GrpcNames.Message, Uri.EscapeDataString(Text[..Math.Min(Text.Length, CutLength(Text))]));
+            header(GrpcNames.Message, Uri.EscapeDataString(Text));
         }
 
         if (!Data.IsEmpty)
@@ -51,10 +52,6 @@ internal readonly record struct GrpcStatus(int Code, string Text, ReadOnlyMemory
         }
     }
 
-    /// <summary>Half a surrogate pair could not be encoded.</summary>
-    private static int CutLength(string text) =>
-        text.Length > MaxTextLength && char.IsHighSurrogate(text[MaxTextLength - 1]) ? MaxTextLength - 1 : MaxTextLength;
-
     private static byte[] ReadData(string? text)
     {
         if (text is null)
@@ -63,7 +60,7 @@ internal readonly record struct GrpcStatus(int Code, string Text, ReadOnlyMemory
         }
 
         // gRPC allows base64 without its padding.
-        var bytes = new byte[MaxDataBytes];
+        var bytes = new byte[FaultText.MaxDataBytes];
         return Convert.TryFromBase64String(text.PadRight((text.Length + 3) & ~3, '='), bytes, out var length) ? bytes[..length] : [];
     }
 }

@@ -18,6 +18,7 @@ internal sealed partial class ServerMemorySource
         using var end = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         var id = Token.Create();
         var connection = await _client.GetAsync(cancellationToken).ConfigureAwait(false);
+        await GiveBackFirstAsync(end.Token, cancellationToken).ConfigureAwait(false);
         while (true)
         {
             var lease = GrowingLease(connection);
@@ -69,6 +70,20 @@ internal sealed partial class ServerMemorySource
         finally
         {
             connection.Exit();
+        }
+    }
+
+    /// <summary>What was given back is told before more is asked for: else the server could refuse for want of this client's own memory.</summary>
+    private async Task GiveBackFirstAsync(CancellationToken end, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _outbox.WhenSent().WaitAsync(end).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new PoolServerUnavailableException(
+                _options.EndPoint.ToString(), "The server does not answer in time. It may be overloaded: look at its log.");
         }
     }
 

@@ -37,11 +37,29 @@ internal sealed partial class PoolEngine
                 file.Dispose();
             }
 
-            foreach (var segment in surplus)
-            {
-                await segment.DiscardAsync(freesPages: false).ConfigureAwait(false);
-            }
+            DiscardSurplus(surplus);
         }
+    }
+
+    /// <summary>A second view of memory that the engine has already, or that it refused: never charged, so a failure is only told.</summary>
+    private void DiscardSurplus(List<Segment> surplus) => Change(after =>
+    {
+        _operations += surplus.Count;
+        surplus.ForEach(segment => after.Add(() => _ = DiscardSurplusAsync(segment)));
+    });
+
+    private async Task DiscardSurplusAsync(Segment segment)
+    {
+        try
+        {
+            await segment.DiscardAsync(freesPages: false).ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            TransportLog.DiscardFailed(_logger, exception, segment.LengthBytes);
+        }
+
+        Change(EndOperationUnsynchronized);
     }
 
     private void CheckRestoreUnsynchronized(PoolSession session, Token leaseToken, string name, IReadOnlyList<(SafeFileHandle File, long LengthBytes)> segments)

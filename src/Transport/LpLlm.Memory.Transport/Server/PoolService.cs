@@ -8,10 +8,12 @@ namespace LpLlm.Memory.Transport.Server;
 /// <param name="policy">Whom to let in.</param>
 /// <param name="logger">For refusals and sessions.</param>
 /// <param name="time">The engine's clock, where it is not the system's.</param>
-internal sealed class PoolService(PoolEngine engine, PoolServicePolicy policy, ILogger logger, TimeProvider? time = null) : IPoolConnectionHandler
+internal sealed class PoolService(PoolEngine engine, PoolServicePolicy policy, ILogger logger, TimeProvider? time = null) : IPoolConnectionHandler, IPoolEngineHost
 {
     /// <summary>What the kernel answers where there is no user: -1 must not count as anybody, whatever is configured.</summary>
     private const uint NoUser = uint.MaxValue;
+
+    PoolEngine IPoolEngineHost.Engine => engine;
 
     /// <exception cref="PoolFaultException">The user may not connect.</exception>
     public IPoolConnection Accept(PoolPeer peer)
