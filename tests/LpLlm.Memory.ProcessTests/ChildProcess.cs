@@ -57,9 +57,16 @@ internal sealed partial class ChildProcess : IDisposable
         }
     }
 
-    public async Task<string> ReadLineAsync() =>
-        await _process.StandardOutput.ReadLineAsync().DefaultTimeout()
-        ?? throw new InvalidOperationException($"The child ended: {await WaitForErrorsAsync()}");
+    public async Task<string> ReadLineAsync()
+    {
+        if (await _process.StandardOutput.ReadLineAsync().DefaultTimeout() is { } line)
+        {
+            return line;
+        }
+
+        await _reading.DefaultTimeout(); // then all its errors are there
+        throw new InvalidOperationException($"The child ended: {Errors}");
+    }
 
     /// <summary>What is written to a child that was killed meanwhile goes nowhere.</summary>
     public async Task WriteAsync(string text)
@@ -80,7 +87,8 @@ internal sealed partial class ChildProcess : IDisposable
     {
         var output = await _process.StandardOutput.ReadToEndAsync().DefaultTimeout();
         var exitCode = await WaitForExitAsync();
-        return (exitCode, output + await WaitForErrorsAsync());
+        await _reading.DefaultTimeout();
+        return (exitCode, output + Errors);
     }
 
     public async Task<int> WaitForExitAsync()
@@ -109,7 +117,12 @@ internal sealed partial class ChildProcess : IDisposable
 
     public HashSet<string> ReadMemoryFiles() => MemoryFiles.OfProcess($"/proc/{_process.Id}");
 
-    public int CountOpenFiles() => Directory.EnumerateFileSystemEntries($"/proc/{_process.Id}/fd").Count();
+    /// <summary>What its descriptors lead to, without the numbers, and how many there are of each kind.</summary>
+    public Dictionary<string, int> CountOpenFiles() => Directory.EnumerateFileSystemEntries($"/proc/{_process.Id}/fd")
+        .Select(file => new FileInfo(file).LinkTarget)
+        .OfType<string>() // null: closed meanwhile
+        .GroupBy(target => target.StartsWith('/') && !target.StartsWith("/memfd:", StringComparison.Ordinal) ? target : target.Split('[', ' ')[0])
+        .ToDictionary(kind => kind.Key, kind => kind.Count());
 
     public void Dispose()
     {
@@ -131,12 +144,6 @@ internal sealed partial class ChildProcess : IDisposable
         {
             throw new InvalidOperationException($"Signal {signal} could not be sent: {Marshal.GetLastPInvokeErrorMessage()}");
         }
-    }
-
-    private async Task<string> WaitForErrorsAsync()
-    {
-        await _reading.DefaultTimeout();
-        return Errors;
     }
 
     /// <summary>Always, or a child that writes much would hang.</summary>

@@ -12,6 +12,19 @@ internal static partial class Hostile
 
     public static string Punch(SafeFileHandle file, long lengthBytes) => Answer(Allocate(file, PunchHoleKeepSize, 0, lengthBytes));
 
+    /// <summary>Reads the names in a folder.</summary>
+    public static string Look(string folder)
+    {
+        try
+        {
+            return $"{Directory.EnumerateFileSystemEntries(folder).Count()}";
+        }
+        catch (Exception refusal) when (refusal is UnauthorizedAccessException or IOException)
+        {
+            return refusal.GetType().Name;
+        }
+    }
+
     /// <summary>A child that holds copies of all descriptors and does nothing, for as long as it lives: its pid.</summary>
     /// <remarks>The child has this one thread, so it must not load, compile or collect anything: it never comes back to the runtime.</remarks>
     public static unsafe int Fork()

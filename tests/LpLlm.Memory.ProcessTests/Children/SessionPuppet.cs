@@ -115,6 +115,8 @@ internal sealed class SessionPuppet(Uri endPoint)
                 return Hostile.Truncate(_segments[0].File, Number(length));
             case ["punch"]:
                 return Hostile.Punch(_segments[0].File, _segments[0].LengthBytes);
+            case ["look", var folder]:
+                return Hostile.Look(folder);
             case ["fork"]:
                 return Text(Hostile.Fork());
             default:

@@ -1,7 +1,6 @@
 using System.Globalization;
 using LpLlm.Memory.Transport;
 using LpLlm.Memory.Transport.Client;
-using LpLlm.Memory.Transport.Pipes;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace LpLlm.Memory.Tests.Children;
@@ -9,16 +8,24 @@ namespace LpLlm.Memory.Tests.Children;
 /// <summary>The library's client without a pool on top: regions by number.</summary>
 internal sealed class SourcePuppet : IAsyncDisposable
 {
+    private readonly LossyTransport _transport;
     private readonly ServerMemorySource _source;
     private readonly List<MemoryRegion> _regions = [];
 
-    /// <param name="arguments">End point, and capacity in bytes.</param>
-    public SourcePuppet(string[] arguments) => _source = new ServerMemorySource(
-        new PoolClientOptions { EndPoint = new Uri(arguments[0]), CapacityBytes = Number(arguments[1]), ReconnectInterval = TimeSpan.FromMilliseconds(20) },
-        new PipeTransport(),
-        pinner: null,
-        TimeProvider.System,
-        NullLogger.Instance);
+    /// <param name="arguments">End point, capacity in bytes, and calls of which the first reply is lost.</param>
+    public SourcePuppet(string[] arguments)
+    {
+        _transport = new LossyTransport([.. arguments[2..].Select(Enum.Parse<PoolMethod>)]);
+        _source = new ServerMemorySource(
+            new PoolClientOptions
+            {
+                EndPoint = new Uri(arguments[0]), CapacityBytes = Number(arguments[1]), ReconnectInterval = TimeSpan.FromMilliseconds(20),
+            },
+            _transport,
+            pinner: null,
+            TimeProvider.System,
+            NullLogger.Instance);
+    }
 
     public async Task<string> DoAsync(string[] command)
     {
@@ -42,6 +49,8 @@ internal sealed class SourcePuppet : IAsyncDisposable
             case ["give", var region]:
                 Region(region).Dispose();
                 return "";
+            case ["lost"]:
+                return Text(_transport.Lost);
             case ["close"]:
                 await DisposeAsync();
                 return "";

@@ -57,8 +57,8 @@ public class KilledDaemonTests
     public async Task Row05_Restart_OldSessionsLeasesAndSegmentsAreUnknown()
     {
         await using var daemon = await Daemon.StartAsync();
-        using var client = await Puppet.StartSessionAsync(daemon);
-        var session = (await client.AskAsync("s hello")).Split(' ')[0];
+        using var client = Puppet.Start();
+        var session = (await client.AskAsync($"s session {daemon.EndPoint}", "s connect", "s hello")).Split(' ')[0];
         var lease = (await client.AskAsync("s acquire 4194304")).Split(' ');
         await client.AskAsync("s map", "s fill 1");
         var segment = (await client.AskAsync("s segments")).Split(',')[0];
