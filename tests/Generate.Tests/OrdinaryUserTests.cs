@@ -32,11 +32,11 @@ public sealed class OrdinaryUserTests : IDisposable
         SkipUnlessPossible();
         CopyReadable();
 
-        var run = await RunAsOrdinaryUserAsync(new() { ["LpLlm__Memory__Local__AllowPageable"] = "false" });
+        var run = await RunAsOrdinaryUserAsync(new() { ["LpLlm__PoolServer__AllowPageable"] = "false" });
 
         run.ExitCode.Should().Be(1);
         run.Output.Should().BeEmpty();
-        run.Error.Should().Contain("mlock of 67108864 B failed with ENOMEM (12); the limit is 8388608 B")
+        run.Error.Should().Contain("mlock of 33554432 B failed with ENOMEM (12); the limit is 8388608 B")
             .And.Contain("RLIMIT_MEMLOCK is too small").And.Contain("AllowPageable=true").And.NotContain("   at ");
     }
 
@@ -50,7 +50,7 @@ public sealed class OrdinaryUserTests : IDisposable
     private Task<ProgramRun> RunAsOrdinaryUserAsync(Dictionary<string, string> environment, params string[] arguments)
     {
         // Other test projects may have huge pages reserved meanwhile, and those need no limit.
-        environment["LpLlm__Memory__Local__HugePages"] = "Never";
+        environment["LpLlm__PoolServer__HugePages"] = "Never";
         environment["HOME"] = environment["DOTNET_CLI_HOME"] = _folder;
         return ProgramRun.StartAsync(
             [

@@ -115,7 +115,7 @@ public sealed class ProgramTests
     {
         var environment = new Dictionary<string, string>
         {
-            ["LpLlm__Memory__Local__CapacityBytes"] = "much",
+            ["LpLlm__Memory__Server__CapacityBytes"] = "much",
             ["LpLlm__Attention__Typo"] = "1",
         };
 

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using LpLlm.Memory.Attention;
+using LpLlm.Memory.Transport;
 
 namespace LpLlm.Memory.Architecture;
 
@@ -51,6 +52,10 @@ public partial class DocumentTests
                 typeof(FixedBlockPinnedPoolOptions),
                 typeof(HybridPinnedPoolOptions),
                 typeof(HybridSizeClass),
+                typeof(ServerPinnedPoolOptions),
+                typeof(PoolServerOptions),
+                typeof(PoolTransportLimits),
+                typeof(GrpcPoolTransportOptions),
                 typeof(LimitOptions),
                 typeof(TracingOptions),
                 typeof(LeakDetectionOptions),

@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Xml.Linq;
 
 namespace LpLlm.Memory.Architecture;
 
@@ -14,7 +15,11 @@ internal static class Repository
 
     public static IEnumerable<Assembly> SourceAssemblies => SourceProjects.Keys.Order().Select(Load);
 
-    public static Assembly Load(string project) => Assembly.LoadFrom(Path.Combine(AppContext.BaseDirectory, project + ".dll"));
+    public static Assembly Load(string project) => Assembly.LoadFrom(Path.Combine(AppContext.BaseDirectory, AssemblyNameOf(project) + ".dll"));
+
+    /// <summary>The project's own name, unless it says otherwise.</summary>
+    private static string AssemblyNameOf(string project) =>
+        XDocument.Load(Path.Combine(SourceProjects[project], project + ".csproj")).Descendants("AssemblyName").SingleOrDefault()?.Value ?? project;
 
     private static string FindRoot()
     {

@@ -20,6 +20,9 @@ public sealed class SimulatedMemorySource : IMemorySource
     /// <summary>Ordinals (from 1) of the reservations that fail.</summary>
     public HashSet<int> FailingReserves { get; } = [];
 
+    /// <summary>While set, every reservation fails with it, as if the source's server were gone.</summary>
+    public PinnedMemoryException? Outage { get; set; }
+
     /// <summary>Ordinals (from 1) of the releases that fail, as if the region could not be unpinned: its bytes stay reserved.</summary>
     public HashSet<int> FailingReleases { get; } = [];
 
@@ -47,6 +50,11 @@ public sealed class SimulatedMemorySource : IMemorySource
         if (Gate is { } gate)
         {
             await gate.WaitAsync(cancellationToken);
+        }
+
+        if (Outage is { } outage)
+        {
+            throw outage;
         }
 
         if (FailingReserves.Contains(ordinal))

@@ -25,8 +25,14 @@ internal sealed class CommandLine
 
     private readonly Option<string?> _pool = new("--pool")
     {
-        Description = "Kind of pool, for example Local; without it appsettings.json chooses.",
+        Description = "Kind of pool: Server (over a server in this process, unless --endpoint names another), Local or Hybrid.",
         HelpName = "Kind",
+    };
+
+    private readonly Option<string?> _endPoint = new("--endpoint")
+    {
+        Description = "Pool server to use, for example pipe:///run/sllm-store/pool.sock; for the kinds Server and Hybrid.",
+        HelpName = "URI",
     };
 
     private readonly Option<string> _kv = new("--kv")
@@ -65,7 +71,7 @@ internal sealed class CommandLine
         });
         Root = new RootCommand("Continues a text with a small language model whose weights and KV cache live in a pinned memory pool.")
         {
-            _prompt, _maxNewTokens, _pool, _kv, _raw, _score, _model,
+            _prompt, _maxNewTokens, _pool, _endPoint, _kv, _raw, _score, _model,
         };
         Root.Validators.Add(result =>
         {
@@ -89,6 +95,7 @@ internal sealed class CommandLine
         Prompt = result.GetRequiredValue(_prompt),
         MaxNewTokens = result.GetRequiredValue(_maxNewTokens),
         PoolKind = result.GetValue(_pool),
+        EndPoint = result.GetValue(_endPoint),
         KvElementType = Enum.Parse<KvElementType>(result.GetRequiredValue(_kv), ignoreCase: true),
         Raw = result.GetValue(_raw),
         ScoreFile = result.GetValue(_score),

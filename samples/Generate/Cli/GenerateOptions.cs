@@ -12,6 +12,9 @@ internal sealed record GenerateOptions
     /// <summary>Kind of pool; null for the one of appsettings.json.</summary>
     public string? PoolKind { get; init; }
 
+    /// <summary>The pool server; null for the one of appsettings.json.</summary>
+    public string? EndPoint { get; init; }
+
     public KvElementType KvElementType { get; init; } = KvElementType.Float32;
 
     /// <summary>Standard output gets the continuation's bytes and nothing else.</summary>

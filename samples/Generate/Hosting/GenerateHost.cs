@@ -12,7 +12,8 @@ namespace LpLlm.Memory.Samples.Generate.Hosting;
 /// <summary>Puts the application together: configuration chooses the pool, and the rest asks for <see cref="IPinnedMemoryPool"/>.</summary>
 /// <remarks>
 /// Why appsettings.json says what it says: AllowPageable, because an ordinary user may page-lock 8 MiB and the model alone has
-/// 8.3 MiB (the pool then warns once); UseServerPool false, because true insists on a pool server, while any kind will do here;
+/// 8.3 MiB (the server or pool then warns once); EndPoints with embedded alone, because two runs at a time would want the same socket;
+/// InitialBytes 0 of the server pool, because a hybrid one starts without its server; UseServerPool false, because true insists on one;
 /// no log of Microsoft.Extensions.Hosting, because the program reports a failed start itself, once and without a stack trace.
 /// </remarks>
 internal static class GenerateHost
@@ -63,6 +64,11 @@ internal static class GenerateHost
             builder.Configuration["LpLlm:Memory:Kind"] = kind;
         }
 
+        if (options.EndPoint is { } endPoint)
+        {
+            builder.Configuration["LpLlm:Memory:Server:EndPoint"] = endPoint;
+        }
+
         builder.Logging.ClearProviders();
         builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
         builder.Services.Configure<ConsoleLoggerOptions>(
@@ -70,9 +76,27 @@ internal static class GenerateHost
         builder.Services.Configure<ConsoleLifetimeOptions>(lifetime => lifetime.SuppressStatusMessages = true);
 
         builder.Services.AddPinnedMemoryPool(builder.Configuration.GetSection("LpLlm:Memory"));
+        AddMembersAndServer(builder);
         builder.Services.AddAttnManager(builder.Configuration.GetSection("LpLlm:Attention"));
         builder.Services.AddSingleton(options);
         builder.Services.AddSingleton<GenerateJob>();
         return builder.Build();
+    }
+
+    /// <summary>What the chosen pool needs beside itself: a hybrid pool its members, a server pool the server unless it is another process.</summary>
+    private static void AddMembersAndServer(HostApplicationBuilder builder)
+    {
+        var memory = builder.Configuration.GetSection("LpLlm:Memory");
+        var isHybrid = "Hybrid".Equals(memory["Kind"], StringComparison.OrdinalIgnoreCase);
+        if (isHybrid)
+        {
+            builder.Services.AddServerPinnedPool("server", memory.GetSection("Server"));
+            builder.Services.AddLocalPinnedPool("local", memory.GetSection("Local"));
+        }
+
+        if ((isHybrid || "Server".Equals(memory["Kind"], StringComparison.OrdinalIgnoreCase)) && memory["Server:EndPoint"] == "embedded")
+        {
+            builder.Services.AddPoolServer(builder.Configuration.GetSection("LpLlm:PoolServer"));
+        }
     }
 }

@@ -22,6 +22,10 @@ internal sealed class FrameInput : IDisposable
     private readonly Pipe _pipe = PipeBuffer.Create();
 
     private bool _isTimed;
+
+    /// <summary>Whether all bytes that have come were decoded.</summary>
+    private bool _isEmpty = true;
+
     private bool _mayHaveMore;
     private int _chargedFiles;
     private int _fillBytes = LeastBytes;
@@ -104,6 +108,7 @@ internal sealed class FrameInput : IDisposable
 
         var start = result.Buffer.Slice(0, Math.Min(result.Buffer.Length, Preface.LengthBytes)).ToArray();
         var isWhole = start.Length == Preface.LengthBytes;
+        _isEmpty = isWhole && result.Buffer.Length == Preface.LengthBytes;
         _pipe.Reader.AdvanceTo(isWhole ? result.Buffer.GetPosition(Preface.LengthBytes) : result.Buffer.Start, isWhole ? result.Buffer.GetPosition(Preface.LengthBytes) : result.Buffer.End);
         Preface.Check(start);
         return isWhole ? start : null;
@@ -111,15 +116,26 @@ internal sealed class FrameInput : IDisposable
 
     private bool TryRead(out Frame frame)
     {
-        if (!_pipe.Reader.TryRead(out var result))
+        bool isWhole;
+        if (_pipe.Reader.TryRead(out var result))
+        {
+            var buffer = result.Buffer;
+            isWhole = _decoder.TryRead(ref buffer, out frame);
+            _isEmpty = buffer.IsEmpty;
+            _pipe.Reader.AdvanceTo(buffer.Start, isWhole ? buffer.Start : buffer.End);
+        }
+        else if (_isEmpty)
+        {
+            // Descriptors without bytes are too many; the rest of a frame that is skipped has to come in time too.
+            var nothing = ReadOnlySequence<byte>.Empty;
+            isWhole = _decoder.TryRead(ref nothing, out frame);
+        }
+        else
         {
             frame = default;
             return false;
         }
 
-        var buffer = result.Buffer;
-        var isWhole = _decoder.TryRead(ref buffer, out frame);
-        _pipe.Reader.AdvanceTo(buffer.Start, isWhole ? buffer.Start : buffer.End);
         ChargeFiles();
 
         // The clock runs from a frame's first byte; it starts anew with each frame.

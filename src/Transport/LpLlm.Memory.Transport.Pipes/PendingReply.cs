@@ -7,19 +7,7 @@ internal sealed class PendingReply : PendingCall
 
     public Task<PoolMessage> Task => _reply.Task;
 
-    public override bool TryAdd(PoolMessage next) => false;
-
-    public override void Complete(PoolMessage? reply)
-    {
-        if (reply is null)
-        {
-            Fail(new FrameException("A call ended without a reply."));
-        }
-        else
-        {
-            _reply.SetResult(reply);
-        }
-    }
+    public void Complete(PoolMessage reply) => _reply.SetResult(reply);
 
     public override void Fail(Exception exception) => _reply.SetException(exception);
 }

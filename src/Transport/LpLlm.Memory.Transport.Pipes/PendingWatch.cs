@@ -11,15 +11,12 @@ internal sealed class PendingWatch(int maxUnreadBytes) : PendingCall
     private readonly Channel<PoolMessage> _events = Channel.CreateUnbounded<PoolMessage>(new UnboundedChannelOptions { SingleReader = true });
     private long _unreadBytes;
 
-    public override bool TryAdd(PoolMessage next) =>
+    /// <summary>False if too many wait already, or nobody waits for them.</summary>
+    public bool TryAdd(PoolMessage next) =>
         Interlocked.Add(ref _unreadBytes, EventBytes + next.Payload.Length) <= maxUnreadBytes + EventBytes + next.Payload.Length
         && _events.Writer.TryWrite(next);
 
-    public override void Complete(PoolMessage? reply)
-    {
-        reply?.Dispose();
-        _events.Writer.TryComplete();
-    }
+    public void Complete() => _events.Writer.TryComplete();
 
     public override void Fail(Exception exception) => _events.Writer.TryComplete(exception);
 

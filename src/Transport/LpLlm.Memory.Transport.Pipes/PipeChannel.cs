@@ -151,27 +151,45 @@ internal sealed class PipeChannel : PoolChannel
         {
             Fail(call, FaultPayload.Decode(message.Payload), tellServer: false);
         }
-        else if (kind is FrameKind.Event)
+        else if (!_calls.TryGetValue(call, out var pending))
         {
-            if (!_calls.TryGetValue(call, out var watch))
+            // It crossed its call's cancellation.
+            message.Dispose();
+        }
+        else if (pending is PendingReply reply && kind is FrameKind.Reply)
+        {
+            if (_calls.TryRemove(call, out _))
             {
-                message.Dispose();
+                reply.Complete(message);
             }
-            else if (!watch.TryAdd(message))
+            else
             {
                 message.Dispose();
-                Fail(call, new PoolFaultException(
-                    PoolFaultCode.ResourceExhausted, $"More than {_limits.MaxUnsentBytes} B of events wait for their reader: read faster, and watch anew."));
             }
         }
-        else if (_calls.TryRemove(call, out var pending))
+        else if (pending is PendingWatch watch && (kind is FrameKind.Event or FrameKind.End))
         {
-            pending.Complete(kind is FrameKind.Reply ? message : null);
+            Take(call, watch, kind, message);
         }
         else
         {
-            // The reply crossed its call's cancellation.
             message.Dispose();
+            throw new FrameException($"A {kind} frame came for a call that takes none.");
+        }
+    }
+
+    private void Take(uint call, PendingWatch watch, FrameKind kind, PoolMessage message)
+    {
+        if (kind is FrameKind.End)
+        {
+            _calls.TryRemove(call, out _);
+            watch.Complete();
+        }
+        else if (!watch.TryAdd(message))
+        {
+            message.Dispose();
+            Fail(call, new PoolFaultException(
+                PoolFaultCode.ResourceExhausted, $"More than {_limits.MaxUnsentBytes} B of events wait for their reader: read faster, and watch anew."));
         }
     }
 

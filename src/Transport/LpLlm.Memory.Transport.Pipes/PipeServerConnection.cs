@@ -146,11 +146,9 @@ internal sealed class PipeServerConnection : IAsyncDisposable
         try
         {
             var reply = await _calls.HandleAsync(method, request, end.Token).ConfigureAwait(false);
-            using (reply.Hold)
-            {
-                End(call);
-                _output.Send(FrameKind.Reply, call, method, reply.Payload.Span, reply.Files);
-            }
+            using var hold = reply.Hold; // until its descriptors are duplicated
+            End(call);
+            _output.Send(FrameKind.Reply, call, method, reply.Payload.Span, reply.Files);
         }
         catch (Exception e)
         {

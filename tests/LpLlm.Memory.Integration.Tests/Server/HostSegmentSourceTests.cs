@@ -82,13 +82,13 @@ public class HostSegmentSourceTests
     [Fact]
     public async Task Create_PinRefused_KeepsNothing()
     {
-        _pinner.FailingPins.Add(1);
-        var before = OpenMemoryFiles();
+        var pinner = new RefusingPinner();
 
-        await FluentActions.Awaiting(() => Source().CreateAsync(2 * MiB, default).AsTask().DefaultTimeout())
+        await FluentActions.Awaiting(() => Source(pinner).CreateAsync(2 * MiB, default).AsTask().DefaultTimeout())
             .Should().ThrowAsync<MemorySourceException>();
 
-        OpenMemoryFiles().Should().BeEquivalentTo(before);
+        pinner.Inode.Should().NotBeNull();
+        RefusingPinner.MappedInodes().Should().NotContain(inode => inode.Inode == pinner.Inode);
     }
 
     [Fact]
@@ -189,12 +189,32 @@ public class HostSegmentSourceTests
         return file;
     }
 
-    private static HashSet<string> OpenMemoryFiles() =>
-        [.. File.ReadLines("/proc/self/maps").Where(line => line.Contains("/memfd:lpllm-memory", StringComparison.Ordinal))];
-
     private static unsafe Span<byte> Bytes(Segment segment) => new((void*)segment.Address, checked((int)segment.LengthBytes));
 
     private HostSegmentSource Source(IHostPinner? pinner = null) => new(new HostMemorySettings(), NullLogger.Instance, pinner ?? _pinner);
+
+    /// <summary>Refuses, and keeps the inode of what it was asked to pin: other tests have memory files of their own.</summary>
+    private sealed class RefusingPinner : IHostPinner
+    {
+        public string Name => "refusing";
+
+        public PoolCapabilities Capabilities => PoolCapabilities.PageLocked;
+
+        public string? Inode { get; private set; }
+
+        public static IEnumerable<(nint Address, string Inode)> MappedInodes() => File.ReadLines("/proc/self/maps")
+            .Where(line => line.Contains("/memfd:lpllm-memory", StringComparison.Ordinal))
+            .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            .Select(parts => ((nint)Convert.ToInt64(parts[0].Split('-')[0], 16), parts[4]));
+
+        public void Pin(nint address, long lengthBytes)
+        {
+            Inode = MappedInodes().Single(mapping => mapping.Address == address).Inode;
+            throw new MemorySourceException("pin", 12, "ENOMEM", lengthBytes, null, "This pin was told to fail.");
+        }
+
+        public void Unpin(nint address, long lengthBytes) => throw new InvalidOperationException("Nothing was pinned.");
+    }
 
     private sealed class Owner(Segment segment) : IAsyncDisposable
     {

@@ -21,7 +21,7 @@ internal sealed class EngineSimulation : IDisposable
     private readonly List<SimulatedRequest> _requests = [];
     private readonly List<(SimulatedClient Client, Task<LeaseGrant> Answer)> _restores = [];
     private readonly List<LeaseGrant> _openGrants = [];
-    private readonly List<string> _trace = [];
+    private readonly List<FormattableString> _trace = [];
     private readonly HashSet<SimulatedSegment> _neverAgain = [];
     private readonly Dictionary<SimulatedSegment, uint?> _users = [];
     private readonly HashSet<uint> _restoredUsers = [];
@@ -50,7 +50,7 @@ internal sealed class EngineSimulation : IDisposable
             Say($"start with {settings}");
             var start = _engine.StartAsync(CancellationToken.None);
             _source.EndAll();
-            Check(start.IsCompletedSuccessfully, "the start ends");
+            Check(start.IsCompletedSuccessfully, $"the start ends");
         }
     }
 
@@ -74,7 +74,7 @@ internal sealed class EngineSimulation : IDisposable
         }
         catch (Exception exception) when (exception is not SimulationException)
         {
-            throw new SimulationException($"{exception}\n{string.Join('\n', _trace)}");
+            throw new SimulationException($"{exception}\n{string.Join('\n', _trace.Select(Text))}");
         }
     }
 
@@ -228,7 +228,7 @@ internal sealed class EngineSimulation : IDisposable
             Check(
                 client.Leases.ContainsKey(grant.LeaseId)
                 || sharers.Any(other => other.Options.UserId == client.Options.UserId || (other.Options.IsThisProcess && client.Options.IsThisProcess)),
-                "a lease is shared within one user");
+                $"a lease is shared within one user");
             Take(client, grant, isShared: true);
         }
         catch (PoolFaultException fault)
@@ -245,7 +245,7 @@ internal sealed class EngineSimulation : IDisposable
         foreach (var same in client.Requests.Where(same => same.Options.RequestId == request.Options.RequestId).ToList())
         {
             client.Requests.Remove(same);
-            Check(same.Answer.IsCompleted, "a withdrawn request ends at once");
+            Check(same.Answer.IsCompleted, $"a withdrawn request ends at once");
             if (isUndone && same.Answer.IsCompletedSuccessfully)
             {
                 Forget(client, same.LeaseId is null, same.Answer.Result);
@@ -270,7 +270,7 @@ internal sealed class EngineSimulation : IDisposable
         var request = client.Requests.First(request => !request.Answer.IsCompleted);
         Say($"{client.Name} cancels {request.Options.RequestId.Low}");
         request.Cancellation.Cancel();
-        Check(request.Answer.IsCanceled, "a cancelled request ends at once");
+        Check(request.Answer.IsCanceled, $"a cancelled request ends at once");
     }
 
     private void Reconnect(SimulatedClient client)
@@ -286,10 +286,10 @@ internal sealed class EngineSimulation : IDisposable
         Say($"{client.Name} resumes");
         var grants = _engine.Resume(client.Session, client.Options);
         client.Connections++;
-        Check(grants.Select(grant => grant.LeaseId).ToHashSet().SetEquals(client.Leases.Keys), "a resumed session has its leases");
+        Check(grants.Select(grant => grant.LeaseId).ToHashSet().SetEquals(client.Leases.Keys), $"a resumed session has its leases");
         foreach (var grant in grants)
         {
-            Check(grant.Segments.Select(segment => segment.Id).ToHashSet().SetEquals(client.Leases[grant.LeaseId].Keys), "with their segments");
+            Check(grant.Segments.Select(segment => segment.Id).ToHashSet().SetEquals(client.Leases[grant.LeaseId].Keys), $"with their segments");
             _openGrants.Add(grant);
         }
     }
@@ -330,7 +330,7 @@ internal sealed class EngineSimulation : IDisposable
         _time.Advance(TimeSpan.FromMilliseconds(milliseconds));
         foreach (var client in _clients.Where(client => !client.HasEnded && _engine.Find(client.Session.Token) is null))
         {
-            Check(!client.Options.IsWatched, "a watched session never expires");
+            Check(!client.Options.IsWatched || client is { Connections: 0, Leases.Count: 0 }, $"a watched session expires only when it has nothing");
             Say($"  {client.Name} has expired");
             client.HasEnded = true;
             _neverAgain.UnionWith(client.Held);
@@ -356,11 +356,11 @@ internal sealed class EngineSimulation : IDisposable
             try
             {
                 _engine.Release(client.Session, foreign);
-                Check(false, "a foreign lease is not released");
+                Check(false, $"a foreign lease is not released");
             }
             catch (PoolFaultException fault)
             {
-                Check(fault.Code == PoolFaultCode.NotFound, "it is not found");
+                Check(fault.Code == PoolFaultCode.NotFound, $"it is not found");
             }
         });
     }
@@ -415,14 +415,14 @@ internal sealed class EngineSimulation : IDisposable
             request.IsSeen = true;
             if (request.Answer.IsCompletedSuccessfully)
             {
-                Check(!request.Client.HasEnded, "nobody is served after its end");
+                Check(!request.Client.HasEnded, $"nobody is served after its end");
                 Granted++;
                 Take(request.Client, request.Answer.Result, isShared: false);
             }
             else
             {
                 Say($"  {request.Client.Name}'s {request.Options.RequestId.Low}: {request.Answer.Exception?.InnerException?.Message ?? "cancelled"}");
-                Check(request.Answer.Exception?.InnerException is null or PoolFaultException or MemorySourceException, "an expected error");
+                Check(request.Answer.Exception?.InnerException is null or PoolFaultException or MemorySourceException, $"an expected error");
             }
         }
 
@@ -453,11 +453,11 @@ internal sealed class EngineSimulation : IDisposable
             var segment = (SimulatedSegment)piece;
             if (held.TryGetValue(id, out var same))
             {
-                Check(same == segment, "an id is of one segment");
+                Check(same == segment, $"an id is of one segment");
                 continue;
             }
 
-            Check(segment.FreedPages is null && !segment.IsBusy, "it exists and nobody zeroes it");
+            Check(segment.FreedPages is null && !segment.IsBusy, $"it exists and nobody zeroes it");
             if (!isShared)
             {
                 CheckFresh(client, segment);
@@ -478,23 +478,23 @@ internal sealed class EngineSimulation : IDisposable
     {
         Reused += segment.ClearCount > 0 ? 1 : 0;
         Check(segment.Writers.All(writer => writer == client.Name), $"{client.Name} reads what {string.Join(',', segment.Writers)} wrote");
-        Check(!_neverAgain.Contains(segment), "memory of a client that may live is never given to another");
-        Check(!_clients.Any(other => other.Held.Contains(segment)), "it is nobody's");
+        Check(!_neverAgain.Contains(segment), $"memory of a client that may live is never given to another");
+        Check(!_clients.Any(other => other.Held.Contains(segment)), $"it is nobody's");
         Check(
             _clients.All(other => other == client || other.HasExited || other.Options.IsThisProcess || !other.Mapped.Contains(segment)),
-            "all others that ever had it are gone");
-        Check(!_users.TryGetValue(segment, out var user) || client.Mapped.Contains(segment) || (user is not null && user == client.Options.UserId), "it stays with its user");
+            $"all others that ever had it are gone");
+        Check(!_users.TryGetValue(segment, out var user) || client.Mapped.Contains(segment) || (user is not null && user == client.Options.UserId), $"it stays with its user");
     }
 
     private void CheckAll()
     {
-        Check(_source.Violations.Count == 0, string.Join(' ', _source.Violations));
+        Check(_source.Violations.Count == 0, $"{string.Join(' ', _source.Violations)}");
         var statistics = _engine.GetStatistics();
         var charged = statistics.LeasedBytes + statistics.IdleBytes + statistics.PendingBytes;
         var taken = _source.TakenBytes + _lostBytes;
         var restored = _source.Live.Where(segment => segment.Inode > uint.MaxValue).Sum(segment => segment.LengthBytes);
         Check(taken - restored <= statistics.CapacityBytes, $"{taken} B are within the capacity");
-        Check(charged >= taken - restored, "every byte is counted");
+        Check(charged >= taken - restored, $"every byte is counted");
         if (_source.Pending.Count == 0)
         {
             Check(charged == taken, $"{charged} B counted, {taken} B taken");
@@ -502,29 +502,29 @@ internal sealed class EngineSimulation : IDisposable
 
         var held = _clients.SelectMany(client => client.Held).ToHashSet();
         Check(statistics.LeasedBytes == held.Sum(segment => segment.LengthBytes), $"{statistics.LeasedBytes} B leased, {held.Sum(segment => segment.LengthBytes)} B held");
-        Check(held.All(segment => segment.FreedPages is null && !segment.IsBusy), "what is held is left alone");
-        Check(_openGrants.All(grant => grant.Segments.All(segment => segment.Segment is SimulatedSegment { FreedPages: null, IsBusy: false })), "a descriptor on its way stays open");
-        Check(_neverAgain.All(segment => segment.FreedPages != true), "a client that may live keeps its pages");
-        Check(statistics.Sessions == _clients.Count(client => !client.HasEnded), "sessions");
-        Check(statistics.Leases == _clients.SelectMany(client => client.Leases.Keys).Distinct().Count(), "leases");
-        Check(statistics.Waiting <= _engine.Settings.MaxWaiting, "the queue is bounded");
+        Check(held.All(segment => segment.FreedPages is null && !segment.IsBusy), $"what is held is left alone");
+        Check(_openGrants.All(grant => grant.Segments.All(segment => segment.Segment is SimulatedSegment { FreedPages: null, IsBusy: false })), $"a descriptor on its way stays open");
+        Check(_neverAgain.All(segment => segment.FreedPages != true), $"a client that may live keeps its pages");
+        Check(statistics.Sessions == _clients.Count(client => !client.HasEnded), $"sessions");
+        Check(statistics.Leases == _clients.SelectMany(client => client.Leases.Keys).Distinct().Count(), $"leases");
+        Check(statistics.Waiting <= _engine.Settings.MaxWaiting, $"the queue is bounded");
         foreach (var lease in _engine.List().Where(lease => lease.HolderCount > 0))
         {
             var members = _clients.Where(client => client.Leases.ContainsKey(lease.Id)).SelectMany(client => client.Leases[lease.Id].Values).ToHashSet();
-            Check(lease.LengthBytes == members.Sum(segment => segment.LengthBytes), "a lease is what its holders have");
-            Check(lease.LengthBytes <= _engine.Settings.MaxLeaseBytes || members.Any(_neverAgain.Contains), "MaxLeaseBytes");
+            Check(lease.LengthBytes == members.Sum(segment => segment.LengthBytes), $"a lease is what its holders have");
+            Check(lease.LengthBytes <= _engine.Settings.MaxLeaseBytes || members.Any(_neverAgain.Contains), $"MaxLeaseBytes");
         }
 
         foreach (var user in held.Where(segment => !_neverAgain.Contains(segment)).GroupBy(segment => _users.GetValueOrDefault(segment)))
         {
-            Check(user.Key is null || _restoredUsers.Contains(user.Key.Value) || user.Sum(segment => segment.LengthBytes) <= _engine.Settings.MaxUserBytes, "MaxUserBytes");
+            Check(user.Key is null || _restoredUsers.Contains(user.Key.Value) || user.Sum(segment => segment.LengthBytes) <= _engine.Settings.MaxUserBytes, $"MaxUserBytes");
         }
     }
 
     /// <summary>When everybody gives back what it has, every request is answered in time: nobody is forgotten.</summary>
     private void Calm()
     {
-        Say("calm");
+        Say($"calm");
         _source.EndAll();
         See();
         for (var round = 0; round < 200 && (round < 3 || _source.Pending.Count > 0 || _openGrants.Count > 0 || _clients.Any(client => client.Leases.Count > 0)); round++)
@@ -547,12 +547,12 @@ internal sealed class EngineSimulation : IDisposable
         }
 
         CheckAll();
-        Check(_lostBytes > 0 || _source.UndiscardedBytes > 0 || _engine.GetStatistics().Waiting == 0, "who waits is served when there is room");
+        Check(_lostBytes > 0 || _source.UndiscardedBytes > 0 || _engine.GetStatistics().Waiting == 0, $"who waits is served when there is room");
     }
 
     private void EndEverybody()
     {
-        Say("end");
+        Say($"end");
         foreach (var client in _clients)
         {
             _engine.Exited(client.Session);
@@ -571,13 +571,13 @@ internal sealed class EngineSimulation : IDisposable
         CheckAll();
         var statistics = _engine.GetStatistics();
         Check(statistics is { LeasedBytes: 0, Waiting: 0, Sessions: 0, Leases: 0 }, $"all is over: {statistics}");
-        Check(_requests.All(request => request.Answer.IsCompleted), "every request has its outcome");
-        Check(_engine.List().Count == 0, "no lease is left");
+        Check(_requests.All(request => request.Answer.IsCompleted), $"every request has its outcome");
+        Check(_engine.List().Count == 0, $"no lease is left");
         Check(statistics.PendingBytes == _lostBytes + _source.UndiscardedBytes, $"{statistics.PendingBytes} B are pending");
         var disposal = _engine.DisposeAsync().AsTask();
         _source.EndAll();
-        Check(_source.Live.Sum(segment => segment.LengthBytes) == _source.UndiscardedBytes, "nothing is left behind");
-        Check(disposal.Wait(TimeSpan.FromSeconds(10)), "the disposal ends");
+        Check(_source.Live.Sum(segment => segment.LengthBytes) == _source.UndiscardedBytes, $"nothing is left behind");
+        Check(disposal.Wait(TimeSpan.FromSeconds(10)), $"the disposal ends");
     }
 
     private void With(Func<SimulatedClient, bool> condition, Action<SimulatedClient> action)
@@ -596,13 +596,16 @@ internal sealed class EngineSimulation : IDisposable
         return list[_random.Next(list.Count)];
     }
 
-    private void Say(string line) => _trace.Add(line);
+    private void Say(FormattableString line) => _trace.Add(line);
 
-    private void Check(bool condition, string what)
+    // Formatted only when it fails: most of the time of a run was spent on texts.
+    private static string Text(FormattableString text) => FormattableString.Invariant(text);
+
+    private void Check(bool condition, FormattableString what)
     {
         if (!condition)
         {
-            throw new SimulationException($"Broken: {what}.\n{string.Join('\n', _trace)}");
+            throw new SimulationException($"Broken: {Text(what)}.\n{string.Join('\n', _trace.Select(Text))}");
         }
     }
 }

@@ -7,7 +7,7 @@ internal sealed partial class FixedBlockPool
 
     private readonly SemaphoreSlim _resize = new(1, 1);
     private readonly CancellationTokenSource _closing = new();
-    private readonly RefusalMemory _refusals;
+    private readonly RefusalMemory<MemorySourceException> _refusals;
 
     // Odd while there is no region, or somebody who holds the semaphore has all blocks in hand: then an empty stack means nothing.
     private int _phase = 1;

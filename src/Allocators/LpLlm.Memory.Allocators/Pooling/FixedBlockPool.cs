@@ -62,7 +62,7 @@ internal sealed partial class FixedBlockPool : IFixedBlockPool, IOpenablePool, I
         }
 
         _fenced = new FencedReturns<PendingBlock>(Retire, Strand);
-        _refusals = new RefusalMemory(_time);
+        _refusals = new RefusalMemory<MemorySourceException>(_time);
         _queue = new RentQueue(_time, TakeForWaiter);
         _idleLast = settings.Blocks - 1;
         for (var block = 0; block < settings.Blocks; block++)

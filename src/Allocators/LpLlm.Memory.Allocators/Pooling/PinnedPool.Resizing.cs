@@ -6,7 +6,10 @@ internal sealed partial class PinnedPool
     private readonly SemaphoreSlim _resize = new(1, 1);
     private readonly CancellationTokenSource _closing = new();
 
-    private readonly RefusalMemory _refusals;
+    private readonly RefusalMemory<MemorySourceException> _refusals;
+
+    // Only waiters are answered with it: a rent that comes later asks the source, which knows at once whether its server is back.
+    private readonly RefusalMemory<PoolTransportException> _outages;
 
     public Task OpenAsync(IProgress<PinProgress>? progress, CancellationToken cancellationToken) => ResizeAsync(
         async token =>
@@ -74,6 +77,17 @@ internal sealed partial class PinnedPool
         catch (MemorySourceException refusal)
         {
             return (MustQueue(behindWaiters) ? null : TakeFromAll(request, out _), refusal);
+        }
+        catch (PoolTransportException)
+        {
+            // The server is out of reach, but a lease may have come back while it was asked.
+            lease = MustQueue(behindWaiters) ? null : TakeFromAll(request, out _);
+            if (lease is null)
+            {
+                throw;
+            }
+
+            return (lease, null);
         }
     }
 
@@ -216,6 +230,7 @@ internal sealed partial class PinnedPool
         {
             var region = await _source.ReserveAsync(bytes, progress, cancellationToken).ConfigureAwait(false);
             _refusals.Forget();
+            _outages.Forget();
             return region;
         }
         catch (MemorySourceException refusal)

@@ -73,9 +73,17 @@ internal sealed partial class PinnedPool
     private PinnedLease? TakeForWaiter(RentRequest request)
     {
         var lease = Take(request.LengthBytes, request.AlignmentBytes, out var mayGrow);
-        if (lease is null && mayGrow && _refusals.Fresh is null && Interlocked.Exchange(ref _growsForWaiters, 1) == 0)
+        if (lease is null && mayGrow)
         {
-            _ = GrowForWaitersAsync(request);
+            if (_outages.Fresh is { } outage)
+            {
+                throw outage; // as a rent that comes now would be answered: who waits for memory that nobody holds would wait for ever
+            }
+
+            if (_refusals.Fresh is null && Interlocked.Exchange(ref _growsForWaiters, 1) == 0)
+            {
+                _ = GrowForWaitersAsync(request);
+            }
         }
 
         return lease;
@@ -92,6 +100,11 @@ internal sealed partial class PinnedPool
         {
             AllocatorsLog.GrowthRefused(_logger, refusal, Name, request.LengthBytes);
         }
+        catch (PoolTransportException outage)
+        {
+            AllocatorsLog.GrowthRefused(_logger, outage, Name, request.LengthBytes);
+            _outages.Remember(outage);
+        }
         catch (ObjectDisposedException)
         {
             // The waiters are told so by the queue.
@@ -99,6 +112,11 @@ internal sealed partial class PinnedPool
         finally
         {
             Volatile.Write(ref _growsForWaiters, 0);
+        }
+
+        if (_outages.Fresh is not null)
+        {
+            _queue.Serve(); // the one in front is answered with it, unless it can be served after all
         }
     }
 

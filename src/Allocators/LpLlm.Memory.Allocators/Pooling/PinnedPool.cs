@@ -58,7 +58,8 @@ internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
             pending => Free(pending.Slab, pending.Block, wasPending: true),
             Strand);
         _queue = new RentQueue(_time, TakeForWaiter);
-        _refusals = new RefusalMemory(_time);
+        _refusals = new RefusalMemory<MemorySourceException>(_time);
+        _outages = new RefusalMemory<PoolTransportException>(_time);
         _cacheBytes = CacheBytesFor(settings);
         _caches = _cacheBytes > 0 ? new ThreadCaches<BlockCache>(() => new BlockCache(_cacheBytes), DrainCache) : null;
     }

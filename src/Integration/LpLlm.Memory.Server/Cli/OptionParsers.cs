@@ -41,18 +41,20 @@ internal static class OptionParsers
         return number;
     };
 
-    public static bool Truth(ArgumentResult result)
+    public static void CheckTruth(string option, OptionResult result)
     {
-        var text = result.Tokens.Single().Value;
-        switch (text.ToLowerInvariant())
+        if (result.Tokens.Count == 1 && IsTrue(result.Tokens[0].Value) is null)
         {
-            case "true" or "1" or "yes" or "on" or "t" or "y":
-                return true;
-            case "false" or "0" or "no" or "off" or "f" or "n":
-                return false;
-            default:
-                result.AddError($"'{text}' is neither true nor false; one of true, false, 1, 0, yes, no, on, off, t, f, y, n is expected.");
-                return false;
+            result.AddError(
+                $"{option} is '{result.Tokens[0].Value}'; one of true, false, 1, 0, yes, no, on, off, t, f, y, n is expected, in any case.");
         }
     }
+
+    /// <returns>Null where the text is neither true nor false.</returns>
+    public static bool? IsTrue(string text) => text.ToLowerInvariant() switch
+    {
+        "true" or "1" or "yes" or "on" or "t" or "y" => true,
+        "false" or "0" or "no" or "off" or "f" or "n" => false,
+        _ => null,
+    };
 }

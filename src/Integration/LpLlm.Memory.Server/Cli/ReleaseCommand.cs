@@ -1,5 +1,6 @@
 using System.CommandLine;
 using LpLlm.Memory.Daemon.Admin;
+using LpLlm.Memory.Transport;
 
 namespace LpLlm.Memory.Daemon.Cli;
 
@@ -15,7 +16,15 @@ internal sealed class ReleaseCommand : AdminCommand
     protected override async Task RunAsync(PoolAdmin daemon, ParseResult result, CancellationToken cancellationToken)
     {
         var id = result.GetValue(_lease);
-        await daemon.RevokeAsync(id, "sllm-store release", cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await daemon.RevokeAsync(id, "sllm-store release", cancellationToken).ConfigureAwait(false);
+        }
+        catch (PoolFaultException refusal)
+        {
+            throw new PoolFaultException(refusal.Code, $"Lease {id}: {refusal.Message}");
+        }
+
         await Console.Out.WriteLineAsync($"Lease {id} is revoked.").ConfigureAwait(false);
     }
 }

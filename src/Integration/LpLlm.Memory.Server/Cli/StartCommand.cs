@@ -50,11 +50,11 @@ internal sealed class StartCommand : Command
         CustomParser = OptionParsers.Size("--disk-size", 0),
     };
 
-    private readonly Option<bool> _registration = new("--registration-required")
+    // Of texts: an option of a truth value would be a switch, which takes no other words than true and false.
+    private readonly Option<string> _registration = new("--registration-required")
     {
         Description = "Whether a model must be registered before it is loaded: True or False.",
-        Arity = ArgumentArity.ExactlyOne,
-        CustomParser = OptionParsers.Truth,
+        DefaultValueFactory = _ => "False",
     };
 
     private readonly Option<long?> _poolMemory = new("--pool-memory-size")
@@ -86,6 +86,7 @@ internal sealed class StartCommand : Command
             Options.Add(option);
         }
 
+        _registration.Validators.Add(result => OptionParsers.CheckTruth("--registration-required", result));
         SetAction((result, _) => StoreRun.RunAsync(ToOptions(result)));
     }
 
@@ -98,7 +99,7 @@ internal sealed class StartCommand : Command
         ChunkBytes = result.GetValue(_chunk),
         MemPoolBytes = result.GetRequiredValue(_memPool),
         DiskBytes = result.GetRequiredValue(_disk),
-        RegistrationRequired = result.GetValue(_registration),
+        RegistrationRequired = OptionParsers.IsTrue(result.GetRequiredValue(_registration)) is true,
         PoolMemoryBytes = result.GetValue(_poolMemory),
         SocketPath = result.GetValue(_socket),
         ConfigFile = result.GetValue(_config),

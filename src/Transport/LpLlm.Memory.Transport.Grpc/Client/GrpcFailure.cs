@@ -14,12 +14,7 @@ internal static class GrpcFailure
     public static PoolTransportException Of(Exception failure, Uri endPoint, bool hasAnswered)
     {
         var chain = Chain(failure).ToList();
-        var http2 = chain.OfType<HttpProtocolException>().FirstOrDefault();
-        var isProtocol = chain.Any(e => e is InvalidDataException)
-            || (!hasAnswered && http2 is not null && !Transient.Contains(http2.ErrorCode))
-            || (!hasAnswered && http2 is null && chain.Any(e =>
-                e is HttpRequestException { HttpRequestError: HttpRequestError.HttpProtocolError or HttpRequestError.VersionNegotiationError or HttpRequestError.InvalidResponse }
-                || e is HttpIOException { HttpRequestError: HttpRequestError.HttpProtocolError or HttpRequestError.InvalidResponse }));
+        var isProtocol = chain.Any(e => e is InvalidDataException) || (!hasAnswered && chain.Any(IsBreach));
         if (isProtocol)
         {
             return new PoolProtocolException(endPoint.ToString(), $"What listens there does not speak gRPC as expected: {chain[^1].Message}", failure);
@@ -32,6 +27,16 @@ internal static class GrpcFailure
         };
         return new PoolServerUnavailableException(endPoint.ToString(), cause, failure);
     }
+
+    /// <summary>A disposed stream within a handshake: a server spoke before it was its turn, and what it said was no HTTP/2.</summary>
+    private static bool IsBreach(Exception failure) => failure switch
+    {
+        HttpProtocolException e => !Transient.Contains(e.ErrorCode),
+        HttpIOException e => e.HttpRequestError is HttpRequestError.InvalidResponse,
+        HttpRequestException e => e.HttpRequestError is HttpRequestError.VersionNegotiationError or HttpRequestError.InvalidResponse,
+        ObjectDisposedException => true,
+        _ => false,
+    };
 
     private static IEnumerable<Exception> Chain(Exception? failure)
     {

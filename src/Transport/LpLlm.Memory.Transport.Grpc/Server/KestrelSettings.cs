@@ -11,6 +11,11 @@ internal static class KestrelSettings
     /// <summary>A silent peer is asked after this long, and has as long to answer: a dead host is noticed within 20 s.</summary>
     private static readonly TimeSpan PingInterval = TimeSpan.FromSeconds(10);
 
+    /// <summary>
+    /// Pings end dead peers; idle ones may stay. Kestrel's "infinite" overflows: such a connection ends at the next heartbeat once it is idle.
+    /// </summary>
+    private static readonly TimeSpan LongestIdleTime = TimeSpan.FromDays(365);
+
     /// <summary>Kestrel counts streams, this transport calls: the difference is room to refuse a call with a text.</summary>
     private const int SpareStreams = 32;
 
@@ -25,7 +30,7 @@ internal static class KestrelSettings
         options.Limits.MaxResponseBufferSize = 64 << 10;
         options.Limits.MaxRequestHeadersTotalSize = 16 << 10;
         options.Limits.MaxRequestHeaderCount = 64;
-        options.Limits.KeepAliveTimeout = Timeout.InfiniteTimeSpan; // Pings end dead peers; idle ones may stay.
+        options.Limits.KeepAliveTimeout = LongestIdleTime;
         options.Limits.RequestHeadersTimeout = limits.ReadTimeout;
         options.Limits.Http2.KeepAlivePingDelay = PingInterval;
         options.Limits.Http2.KeepAlivePingTimeout = PingInterval;

@@ -11,7 +11,10 @@ internal sealed record AcquireOptions
 
     public RentPriority Priority { get; init; }
 
-    /// <summary>How long to wait for room; zero refuses at once.</summary>
+    /// <summary>
+    /// How long to wait for room; zero refuses at once, unless other clients were just asked to trim: they have
+    /// <see cref="PoolEngineSettings.TrimPatience"/> to answer. Once there is room, the making of segments is not limited by it.
+    /// </summary>
     public TimeSpan Timeout { get; init; }
 
     /// <summary>One segment, whatever the length.</summary>

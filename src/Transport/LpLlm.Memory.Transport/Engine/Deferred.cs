@@ -10,5 +10,25 @@ internal sealed class Deferred
 
     public void Add(Action action) => (_actions ??= []).Add(action);
 
-    public void Run() => _actions?.ForEach(static action => action());
+    /// <summary>Runs all, also when one throws, which only a broken logger can: no answer is lost by it.</summary>
+    public void Run()
+    {
+        List<Exception>? failures = null;
+        foreach (var action in _actions ?? [])
+        {
+            try
+            {
+                action();
+            }
+            catch (Exception exception)
+            {
+                (failures ??= []).Add(exception);
+            }
+        }
+
+        if (failures is not null)
+        {
+            throw new AggregateException(failures);
+        }
+    }
 }

@@ -172,7 +172,7 @@ internal sealed partial class PoolEngine
     {
         session.TrimDue = long.MinValue;
         _events.Add("shrunk", lease.Id, slots.Sum(slot => slot.LengthBytes), $"By client '{session.Options.ClientName}'.");
-        slots.ForEach(slot => StopUsingUnsynchronized(slot, session, after));
+        StopUsingUnsynchronized(lease, slots, session, after);
 
         // A growth of which nothing is left need not be remembered; else a client that grows and shrinks for ever would fill the server.
         foreach (var request in session.Requests.Values.Where(request => IsOver(request, lease)).ToList())
@@ -205,15 +205,21 @@ internal sealed partial class PoolEngine
         _events.Add(how, lease.Id, used.Sum(slot => slot.LengthBytes), $"By client '{session.Options.ClientName}'.");
         lease.Holders.Remove(session);
         session.Leases.Remove(lease);
-        used.ForEach(slot => StopUsingUnsynchronized(slot, session, after));
+        StopUsingUnsynchronized(lease, used, session, after);
         _leases.Settle(lease);
     }
 
-    private void StopUsingUnsynchronized(SegmentSlot slot, PoolSession session, Deferred after)
+    /// <summary>What nobody else uses leaves the lease; what others use is carried by one of them.</summary>
+    private void StopUsingUnsynchronized(Lease lease, List<SegmentSlot> slots, PoolSession session, Deferred after)
     {
-        slot.Users.Remove(session);
-        if (slot.Payer == session)
+        foreach (var slot in slots)
         {
+            slot.Users.Remove(session);
+            if (slot.Payer != session)
+            {
+                continue;
+            }
+
             _quotas.Refund(session, slot.LengthBytes);
             slot.Payer = slot.Users.FirstOrDefault();
             if (slot.Payer is { } heir)
@@ -222,16 +228,14 @@ internal sealed partial class PoolEngine
             }
         }
 
-        if (slot.Users.Count == 0)
+        var free = slots.FindAll(slot => slot.Users.Count == 0);
+        lease.Slots.RemoveAll(slot => slot.Users.Count == 0);
+        lease.Quarantined.UnionWith(free);
+        if (free.Exists(slot => slot.QuarantineEnd > _clock.Now))
         {
-            slot.Lease!.Slots.Remove(slot);
-            slot.Lease.Quarantined.Add(slot);
-            if (slot.QuarantineEnd > _clock.Now)
-            {
-                _events.Add("quarantined", slot.Lease.Id, slot.LengthBytes, "Device copies of a client that is gone drain.");
-            }
-
-            SettleUnsynchronized(slot, after);
+            _events.Add("quarantined", lease.Id, free.Sum(slot => slot.LengthBytes), "Device copies of a client that is gone drain.");
         }
+
+        free.ForEach(slot => SettleUnsynchronized(slot, after));
     }
 }

@@ -6,6 +6,7 @@ internal sealed partial class PoolEngine
     private static readonly TimeSpan DisposalPatience = TimeSpan.FromSeconds(5);
 
     private readonly TaskCompletionSource _quiescent = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly CancellationTokenSource _lifetime = new();
     private TimeSpan? _drainGrace;
     private bool _isDisposed;
     private int _operations;
@@ -31,6 +32,7 @@ internal sealed partial class PoolEngine
 
             DrainUnsynchronized(TimeSpan.Zero, after);
             _isDisposed = true;
+            after.Add(_lifetime.Cancel);
             foreach (var session in _sessions.Values)
             {
                 session.HasEnded = true;

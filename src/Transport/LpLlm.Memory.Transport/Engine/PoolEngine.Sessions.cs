@@ -57,6 +57,8 @@ internal sealed partial class PoolEngine
             return;
         }
 
+        session.LastSign = _clock.Now;
+        ArmUnsynchronized(_clock.After(Settings.SessionTimeout));
         EndRequestsUnsynchronized(session, "The client has disconnected.", after);
         EndWatchUnsynchronized(session, after);
         _events.Add("detached", 0, session.ChargedBytes, $"Client '{session.Options.ClientName}' has lost its connections.");
@@ -126,7 +128,10 @@ internal sealed partial class PoolEngine
 
     private void ExpireSessionsUnsynchronized(Deferred after)
     {
-        foreach (var session in _sessions.Values.Where(session => !session.Options.IsWatched).ToList())
+        // A watched session without leases and connections is of no use: a client that connects anew each time must not use up MaxSessions.
+        foreach (var session in _sessions.Values
+            .Where(session => !session.Options.IsWatched || session is { Connections: 0, Leases.Count: 0 })
+            .ToList())
         {
             var end = _clock.Add(session.LastSign, Settings.SessionTimeout);
             if (end > _clock.Now)

@@ -54,7 +54,7 @@ internal sealed partial class PoolEngine
         bool goesOn;
         do
         {
-            var failure = await MakeWarmAsync(CancellationToken.None).ConfigureAwait(false);
+            var failure = await MakeWarmAsync(_lifetime.Token).ConfigureAwait(false);
             goesOn = Change(after =>
             {
                 if (failure is not null)

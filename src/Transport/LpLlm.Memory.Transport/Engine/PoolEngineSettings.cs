@@ -36,10 +36,10 @@ internal sealed record PoolEngineSettings
     /// <summary>Time between a client's end and the reuse of its memory: device copies that it started drain.</summary>
     public TimeSpan QuarantineTime { get; init; } = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>How long a client lives without a sign of life, where its process cannot be watched.</summary>
+    /// <summary>How long a client lives without a sign of life, where its process cannot be watched; and any without connection and lease.</summary>
     public TimeSpan SessionTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>How long clients that were asked to trim have before a request that can wait no longer is refused.</summary>
+    /// <summary>How long clients that were asked to trim have before a request that can wait no longer is refused. Zero: nobody is asked.</summary>
     public TimeSpan TrimPatience { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>Events kept for inspection.</summary>

@@ -98,6 +98,11 @@ internal sealed class SegmentInventory(long segmentBytes)
     /// <summary>Idle segments that make that much room, or null if all together do not: odd lengths first, those that everybody can use last.</summary>
     public List<SegmentSlot>? SelectVictims(long bytes, IReadOnlyCollection<SegmentSlot> spared)
     {
+        if (bytes <= 0)
+        {
+            return [];
+        }
+
         if (bytes > IdleBytes - spared.Sum(slot => slot.LengthBytes))
         {
             return null;

@@ -12,8 +12,8 @@ internal sealed record SessionOptions
     public uint? UserId { get; init; }
 
     /// <summary>
-    /// Whether <see cref="PoolEngine.Exited"/> will be called when the process is gone. Such a session never expires; others do, and their
-    /// memory is never reused.
+    /// Whether <see cref="PoolEngine.Exited"/> will be called when the process is gone. Such a session never expires while it holds a lease
+    /// or is connected; others do, and their memory is never reused.
     /// </summary>
     public bool IsWatched { get; init; }
 
