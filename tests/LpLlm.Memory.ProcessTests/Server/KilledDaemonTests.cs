@@ -1,3 +1,5 @@
+using LpLlm.Memory.Tests.Children;
+
 namespace LpLlm.Memory.Tests.Server;
 
 public class KilledDaemonTests
@@ -9,7 +11,7 @@ public class KilledDaemonTests
     {
         await using var daemon = await Daemon.StartAsync();
         using var clients = await Clients.StartAsync(daemon, count: 3);
-        await using var caller = await ProtocolClientOf(daemon);
+        await using var caller = await ProtocolClient.OpenAsync(daemon.EndPoint);
 
         await daemon.KillAsync();
 
@@ -34,14 +36,14 @@ public class KilledDaemonTests
         await daemon.KillAsync();
         await daemon.StartAgainAsync();
 
-        await UntilAsync(async () => (await daemon.Watcher.ListAsync()).Count == 3);
+        await Eventually.TrueAsync(async () => (await daemon.Watcher.ListAsync()).Count == 3);
         (await daemon.Watcher.GetStatisticsAsync()).LeasedBytes.Should().Be(3 * 4 * MiB);
         foreach (var (client, before) in clients.Zip(files))
         {
             (await client.AskAsync("p check 0 1")).Should().Be("0");
             (await client.AskAsync("p address 0")).Should().Be(clients.AddressOf(client));
             client.Process.ReadMemoryFiles().Should().BeEquivalentTo(before, "the very memory, not a copy");
-            await UntilAsync(() => SucceedsAsync(client, "p rent 4194304"));
+            await Eventually.TrueAsync(() => client.SucceedsAsync("p rent 4194304", nameof(PoolServerUnavailableException)));
             (await client.AskAsync("p nonzero 1", "p fill 1 3", "p check 1 3")).Should().Be("0");
         }
 
@@ -92,11 +94,9 @@ public class KilledDaemonTests
 
         await daemon.StartAgainAsync();
 
-        await UntilAsync(async () => (await client.AskAsync("p rent 65536")).EndsWith("server", StringComparison.Ordinal));
+        await Eventually.TrueAsync(async () => (await client.AskAsync("p rent 65536")).EndsWith("server", StringComparison.Ordinal));
         (await client.AskAsync("p check 0 1")).Should().Be("0");
     }
-
-    private static Task<Children.ProtocolClient> ProtocolClientOf(Daemon daemon) => Children.ProtocolClient.OpenAsync(daemon.EndPoint);
 
     private static async Task UnavailableAsync(Puppet client, string command) =>
         (await FluentActions.Awaiting(() => client.AskAsync(command)).Should().ThrowAsync<PuppetException>())
@@ -104,26 +104,4 @@ public class KilledDaemonTests
 
     private static async Task RefusedAsync(Puppet client, string command) =>
         (await FluentActions.Awaiting(() => client.AskAsync(command)).Should().ThrowAsync<PuppetException>()).Which.Code.Should().Be("NotFound");
-
-    private static async Task<bool> SucceedsAsync(Puppet client, string command)
-    {
-        try
-        {
-            await client.AskAsync(command);
-            return true;
-        }
-        catch (PuppetException unavailable) when (unavailable.Type == nameof(PoolServerUnavailableException))
-        {
-            return false; // it connects anew in the background
-        }
-    }
-
-    private static async Task UntilAsync(Func<Task<bool>> condition)
-    {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while (!await condition())
-        {
-            await Task.Delay(10, deadline.Token);
-        }
-    }
 }

@@ -33,18 +33,9 @@ public class LostReplyTests
         {
             using var client = await Puppet.StartSessionAsync(daemon);
             await client.SendAsync("s acquire 33554432 5000");
-            await UntilLeasedAsync(daemon);
+            await Eventually.TrueAsync(async () => (await daemon.Watcher.GetStatisticsAsync()).LeasedBytes > 0);
             await client.Process.KillAsync();
             await daemon.WaitForAllBackAsync();
-        }
-    }
-
-    private static async Task UntilLeasedAsync(Daemon daemon)
-    {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while ((await daemon.Watcher.GetStatisticsAsync()).LeasedBytes == 0)
-        {
-            await Task.Delay(1, deadline.Token);
         }
     }
 }

@@ -38,6 +38,20 @@ internal sealed class Puppet(ChildProcess process) : IDisposable
         return answer;
     }
 
+    /// <summary>Gives a command that may fail with one type of exception.</summary>
+    public async Task<bool> SucceedsAsync(string command, string failure)
+    {
+        try
+        {
+            await AskAsync(command);
+            return true;
+        }
+        catch (PuppetException expected) when (expected.Type == failure)
+        {
+            return false;
+        }
+    }
+
     public Task SendAsync(params string[] commands) => process.WriteAsync(string.Concat(commands.Select(command => command + "\n")));
 
     public async Task<string> ReadAnswerAsync(string command)

@@ -22,8 +22,8 @@ public class ShutdownTests
 
         await AnsweredAsync(first, work.Length - 1);
         await AnsweredAsync(second, work.Length - 1);
-        first.Dispose();
-        second.Dispose();
+        await first.Process.KillAsync(); // it waits for clients to go
+        await second.Process.KillAsync();
         (await daemon.Process.WaitForExitAsync()).Should().Be(0, daemon.Process.Errors);
         File.Exists(daemon.SocketPath).Should().BeFalse("it leaves no socket behind");
     }
