@@ -117,10 +117,11 @@ internal sealed partial class ChildProcess : IDisposable
 
     public HashSet<string> ReadMemoryFiles() => MemoryFiles.OfProcess($"/proc/{_process.Id}");
 
-    /// <summary>What its descriptors lead to, without the numbers, and how many there are of each kind.</summary>
+    /// <summary>What its descriptors lead to, without the numbers, and how many there are of each kind. Assemblies, loaded once, are left out.</summary>
     public Dictionary<string, int> CountOpenFiles() => Directory.EnumerateFileSystemEntries($"/proc/{_process.Id}/fd")
         .Select(file => new FileInfo(file).LinkTarget)
         .OfType<string>() // null: closed meanwhile
+        .Where(target => Path.GetExtension(target) is not (".dll" or ".pdb"))
         .GroupBy(target => target.StartsWith('/') && !target.StartsWith("/memfd:", StringComparison.Ordinal) ? target : target.Split('[', ' ')[0])
         .ToDictionary(kind => kind.Key, kind => kind.Count());
 

@@ -51,6 +51,7 @@ public class KilledClientTests
             anonymous + 64 * MiB, "a thousand clients cost the daemon nothing but what its collector has not seen yet");
         await daemon.FindOnlyZerosAsync(CapacityBytes - 4 * MiB);
         (await bystander.AskAsync("s check 5")).Should().Be("0");
+        daemon.Process.Errors.Should().BeEmpty("a client's death is nothing to warn of");
     }
 
     private static async Task KillAsync(Daemon daemon, Random random, int kills)
