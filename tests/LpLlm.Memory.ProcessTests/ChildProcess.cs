@@ -20,7 +20,9 @@ internal sealed partial class ChildProcess : IDisposable
     {
         var start = new ProcessStartInfo(command[0], command[1..])
         {
-            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
         };
         start.Environment["DOTNET_EnableDiagnostics"] = "0"; // no debugger sockets, which a killed process leaves in /tmp
         start.Environment["DOTNET_TieredPGO"] = "0";

@@ -140,11 +140,16 @@ internal sealed class SessionPuppet(Uri endPoint)
     }
 
     /// <summary>Copies the pattern into the memory again and again, until the process is killed.</summary>
-    private void WriteForever(long seed) => new Thread(() =>
+    private void WriteForever(long seed)
     {
-        while (true)
+        var thread = new Thread(() =>
         {
-            _segments.ForEach(segment => Pattern.Fill(segment.Address, segment.LengthBytes, seed));
-        }
-    }) { IsBackground = true }.Start();
+            while (true)
+            {
+                _segments.ForEach(segment => Pattern.Fill(segment.Address, segment.LengthBytes, seed));
+            }
+        });
+        thread.IsBackground = true;
+        thread.Start();
+    }
 }

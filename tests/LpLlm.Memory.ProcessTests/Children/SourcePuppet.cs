@@ -19,7 +19,9 @@ internal sealed class SourcePuppet : IAsyncDisposable
         _source = new ServerMemorySource(
             new PoolClientOptions
             {
-                EndPoint = new Uri(arguments[0]), CapacityBytes = Number(arguments[1]), ReconnectInterval = TimeSpan.FromMilliseconds(20),
+                EndPoint = new Uri(arguments[0]),
+                CapacityBytes = Number(arguments[1]),
+                ReconnectInterval = TimeSpan.FromMilliseconds(20),
             },
             _transport,
             pinner: null,
