@@ -36,7 +36,7 @@ public sealed class OrdinaryUserTests : IDisposable
 
         run.ExitCode.Should().Be(1);
         run.Output.Should().BeEmpty();
-        run.Error.Should().Contain("mlock of 33554432 B failed with ENOMEM (12); the limit is 8388608 B")
+        run.Error.Should().Contain("mlock of 67108864 B failed with ENOMEM (12); the limit is 8388608 B")
             .And.Contain("RLIMIT_MEMLOCK is too small").And.Contain("AllowPageable=true").And.NotContain("   at ");
     }
 

@@ -71,6 +71,30 @@ public sealed class ProgramTests
     }
 
     [Theory]
+    [InlineData("Server")]
+    [InlineData("local")]
+    [InlineData("Hybrid")]
+    public async Task Run_EveryKindOfPool_GeneratesTheSame(string kind)
+    {
+        var reference = Reference.Instance.Cases[0];
+
+        var run = await ProgramRun.OfAsync("--pool", kind, "--raw", "--prompt", reference.Prompt, "--max-new-tokens", "64");
+
+        run.ExitCode.Should().Be(0, run.Error);
+        run.Output.Should().Equal(reference.Continuation);
+    }
+
+    [Fact]
+    public async Task Run_EndPointWhereNoServerIs_Ends1AndNamesIt()
+    {
+        var run = await ProgramRun.OfAsync("--endpoint", "pipe:///nowhere/pool.sock");
+
+        run.ExitCode.Should().Be(1);
+        run.Output.Should().BeEmpty();
+        run.Error.Should().Contain("pipe:///nowhere/pool.sock").And.NotContain("   at ");
+    }
+
+    [Theory]
     [InlineData("*'Nonsense'*kinds of pool are Local*", "--pool", "Nonsense")]
     [InlineData("*2000 new ones exceed the model's 1024 positions*", "--max-new-tokens", "2000")]
     [InlineData("*/nowhere/config.json: does not exist*", "--model", "/nowhere")]

@@ -9,6 +9,8 @@ public class FaultCodecTests
     [Theory]
     [InlineData(PoolFaultCode.ResourceExhausted, typeof(MemorySourceException), false)]
     [InlineData(PoolFaultCode.Unavailable, typeof(PoolServerUnavailableException), true)]
+    [InlineData(PoolFaultCode.Cancelled, typeof(PoolServerUnavailableException), true)]
+    [InlineData(PoolFaultCode.DeadlineExceeded, typeof(PoolServerUnavailableException), true)]
     [InlineData(PoolFaultCode.Unimplemented, typeof(PoolProtocolException), false)]
     [InlineData(PoolFaultCode.PermissionDenied, typeof(PoolRequestRejectedException), false)]
     [InlineData(PoolFaultCode.Internal, typeof(PoolRequestRejectedException), false)]

@@ -18,6 +18,9 @@ internal static partial class AllocatorsLog
     [LoggerMessage(1010, LogLevel.Information, "A region of {LengthBytes} B of {Source} memory is on {Pages} (HugePages is {HugePages})")]
     public static partial void RegionMapped(ILogger logger, string source, long lengthBytes, PageChoice pages, HugePageMode hugePages);
 
+    [LoggerMessage(1011, LogLevel.Debug, "A segment of {LengthBytes} B is on {Pages} (HugePages is {HugePages})")]
+    public static partial void SegmentMapped(ILogger logger, long lengthBytes, PageChoice pages, HugePageMode hugePages);
+
     [LoggerMessage(1003, LogLevel.Warning, "Pool '{Pool}' had no room for {LengthBytes} B and could not grow")]
     public static partial void GrowthRefused(ILogger logger, Exception exception, string pool, long lengthBytes);
 

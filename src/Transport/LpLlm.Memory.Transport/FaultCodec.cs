@@ -43,6 +43,8 @@ internal static class FaultCodec
                 return new MemorySourceException(
                     $"lease from {server}", 0, "RESOURCE_EXHAUSTED", requestedBytes, data.LimitBytes > 0 ? data.LimitBytes : null, why, fault);
             case PoolFaultCode.Unavailable:
+            case PoolFaultCode.Cancelled: // not by this end, which would not get here: the server ended the connection
+            case PoolFaultCode.DeadlineExceeded:
                 return new PoolServerUnavailableException(server, fault.Message, fault);
             case PoolFaultCode.Unimplemented:
                 return new PoolProtocolException(server, fault.Message, fault);

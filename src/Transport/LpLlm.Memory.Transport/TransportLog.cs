@@ -17,8 +17,8 @@ internal static partial class TransportLog
     [LoggerMessage(2003, LogLevel.Error, "A segment of {LengthBytes} B could not be discarded; its bytes count against the capacity until the server ends")]
     public static partial void DiscardFailed(ILogger logger, Exception exception, long lengthBytes);
 
-    [LoggerMessage(2004, LogLevel.Warning, "A segment of {LengthBytes} B could not be made")]
-    public static partial void CreateFailed(ILogger logger, Exception exception, long lengthBytes);
+    [LoggerMessage(2004, LogLevel.Warning, "A segment of {LengthBytes} B could not be made: {Reason}")]
+    public static partial void CreateFailed(ILogger logger, Exception? defect, long lengthBytes, string reason);
 
     [LoggerMessage(2005, LogLevel.Warning, "Lease {LeaseId} of {LengthBytes} B was taken away: {Reason}")]
     public static partial void LeaseRevoked(ILogger logger, ulong leaseId, long lengthBytes, string reason);

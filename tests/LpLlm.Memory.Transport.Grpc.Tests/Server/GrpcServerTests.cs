@@ -127,14 +127,14 @@ public sealed class GrpcServerTests : IAsyncLifetime, IDisposable
     public async Task Row7_BodyThatStalls_EndsThatCallOnly()
     {
         var stalled = new StalledContent([0, 0, 0, 0, 9, 1]);
-        var call = _client.CallAsync(Renew, stalled);
+        var call = _client.CallAsync(Renew, stalled).DefaultTimeout();
 
         while (!call.IsCompleted)
         {
             (await _client.CallAsync(Renew, RawGrpcClient.Frame(5)).DefaultTimeout()).Status.Should().Be("0");
         }
 
-        (await call.DefaultTimeout()).Status.Should().Be("4");
+        (await call).Status.Should().Be("4");
         _handler.ClosedCount.Should().Be(0);
         stalled.End();
     }

@@ -12,7 +12,7 @@ namespace LpLlm.Memory.Transport.Server;
 /// </summary>
 public class PoolServiceFuzzTests
 {
-    private const int RequestsPerSeed = 25_000;
+    private const int RequestsPerSeed = 250_000;
 
     private static readonly PoolMethod[] Methods = Enum.GetValues<PoolMethod>();
     private static readonly long[] Edges =
@@ -258,12 +258,22 @@ public class PoolServiceFuzzTests
                 },
                 PoolMethod.Acquire => new AcquireRequest
                 {
-                    Session = session, RequestId = AnyId(), LengthBytes = AnyLength(), Priority = _random.Next(-2, 3), TimeoutMs = AnyWait(),
-                    SingleSegment = _random.Next(4) == 0, Name = AnyText(),
+                    Session = session,
+                    RequestId = AnyId(),
+                    LengthBytes = AnyLength(),
+                    Priority = _random.Next(-2, 3),
+                    TimeoutMs = AnyWait(),
+                    SingleSegment = _random.Next(4) == 0,
+                    Name = AnyText(),
                 },
                 PoolMethod.Grow => new GrowRequest
                 {
-                    Session = session, RequestId = AnyId(), LeaseId = Any(_ids), LengthBytes = AnyLength(), Priority = _random.Next(-2, 3), TimeoutMs = AnyWait(),
+                    Session = session,
+                    RequestId = AnyId(),
+                    LeaseId = Any(_ids),
+                    LengthBytes = AnyLength(),
+                    Priority = _random.Next(-2, 3),
+                    TimeoutMs = AnyWait(),
                 },
                 PoolMethod.Shrink => new ShrinkRequest { Session = session, LeaseId = Any(_ids), SegmentIds = { Enumerable.Range(0, _random.Next(4)).Select(_ => Any(_ids)) } },
                 PoolMethod.Release => new ReleaseRequest { Session = session, LeaseId = Any(_ids), Goodbye = _random.Next(64) == 0 },
@@ -271,7 +281,10 @@ public class PoolServiceFuzzTests
                 PoolMethod.Attach => new AttachRequest { Session = session, LeaseToken = Any(_tokens) },
                 PoolMethod.Restore => new RestoreRequest
                 {
-                    Session = session, LeaseToken = Any(_tokens), Name = AnyText(), SegmentLengths = { Enumerable.Range(0, _random.Next(4)).Select(_ => AnyLength()) },
+                    Session = session,
+                    LeaseToken = Any(_tokens),
+                    Name = AnyText(),
+                    SegmentLengths = { Enumerable.Range(0, _random.Next(4)).Select(_ => AnyLength()) },
                 },
                 PoolMethod.Renew => new RenewRequest { Session = session },
                 PoolMethod.Watch => new WatchRequest { Session = session },

@@ -328,7 +328,14 @@ public class PoolServiceTests
         var name = new string('\u20ac', 128);
         var all = Enumerable.Range(0, 5000).Select(i => new Engine.LeaseSummary
         {
-            Id = (ulong)i, Name = name, Owner = new SessionOptions { ClientName = name }, LengthBytes = 1, SegmentCount = 1, HolderCount = 1, State = default, Age = default,
+            Id = (ulong)i,
+            Name = name,
+            Owner = new SessionOptions { ClientName = name },
+            LengthBytes = 1,
+            SegmentCount = 1,
+            HolderCount = 1,
+            State = default,
+            Age = default,
         }).ToList();
 
         var reply = Replies.List(all);

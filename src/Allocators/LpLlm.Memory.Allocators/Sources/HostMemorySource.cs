@@ -111,7 +111,15 @@ internal sealed class HostMemorySource : IMemorySource
             throw;
         }
 
-        AllocatorsLog.RegionMapped(_logger, Name, mapping.LengthBytes, mapping.Pages, _settings.HugePages);
+        if (_settings.MakesSegments)
+        {
+            AllocatorsLog.SegmentMapped(_logger, mapping.LengthBytes, mapping.Pages, _settings.HugePages);
+        }
+        else
+        {
+            AllocatorsLog.RegionMapped(_logger, Name, mapping.LengthBytes, mapping.Pages, _settings.HugePages);
+        }
+
         return mapping.File is { } file
             ? new SharedMemoryRegion(pinned, file, GiveBack)
             : new HostMemoryRegion(pinned, GiveBack);

@@ -11,7 +11,7 @@ internal sealed class HostSegmentSource(HostMemorySettings settings, ILogger log
     : ISegmentSource
 {
     // mlock, whatever pinner the host has registered for its pools: a device needs the memory in the client's mapping, not in the server's.
-    private readonly HostMemorySource _source = new(settings with { Shared = true }, pinner ?? new MlockHostPinner(), logger, budget);
+    private readonly HostMemorySource _source = new(settings with { Shared = true, MakesSegments = true }, pinner ?? new MlockHostPinner(), logger, budget);
 
     /// <summary>What a server's options say of its memory.</summary>
     public static HostMemorySettings SettingsOf(PoolServerOptions options) => new()

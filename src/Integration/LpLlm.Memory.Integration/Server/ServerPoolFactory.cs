@@ -57,7 +57,7 @@ internal static class ServerPoolFactory
 
     private static string DefaultClientName(string poolName)
     {
-        var process = Path.GetFileNameWithoutExtension(Environment.ProcessPath) ?? "process";
+        var process = AppDomain.CurrentDomain.FriendlyName; // the program's, where the process is just "dotnet"
         return $"{process[..Math.Min(process.Length, 60)]}/{poolName}";
     }
 }

@@ -69,12 +69,24 @@ internal sealed class PoolClient(
         }
     }
 
-    /// <summary>The connection that stands, if one does.</summary>
-    public PoolConnection? TryGet()
+    /// <summary>The connection that stands, or comes by the next attempt; null if none does in time, or none was ever asked for.</summary>
+    public async Task<PoolConnection?> FindAsync(TimeSpan timeout)
     {
+        Task next;
         lock (_gate)
         {
-            return _connection is { Lost.IsCancellationRequested: false } connection ? connection : null;
+            if (_run is null || _connection is { Lost.IsCancellationRequested: false })
+            {
+                return _connection;
+            }
+
+            next = _attempt.Task;
+        }
+
+        await Task.WhenAny(next, Task.Delay(timeout, time, _stopping.Token)).ConfigureAwait(false);
+        lock (_gate)
+        {
+            return _connection;
         }
     }
 

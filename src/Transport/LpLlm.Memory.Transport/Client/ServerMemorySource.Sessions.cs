@@ -32,6 +32,13 @@ internal sealed partial class ServerMemorySource
                 Lose(lease, "The server was started anew, and this transport cannot show it the memory again: a pipe can.", connection.Epoch);
             }
         }
+
+        if (connection.Hello.Resumed && connection.Session != _served)
+        {
+            GiveBackSurplus(connection);
+        }
+
+        _served = connection.Session;
     }
 
     void IPoolClientObserver.Answered() => _outbox.Start();
@@ -51,6 +58,34 @@ internal sealed partial class ServerMemorySource
                 break;
             default:
                 break; // of a later version
+        }
+    }
+
+    /// <summary>
+    /// The session was opened by an attempt that failed before any request was made in it: what it holds came by a restoration whose reply got
+    /// lost, and may have been given back since.
+    /// </summary>
+    private void GiveBackSurplus(PoolConnection connection)
+    {
+        lock (_gate)
+        {
+            foreach (var onServer in connection.Hello.Leases)
+            {
+                var held = _leases.Find(lease => lease.Session == connection.Session && lease.Id == onServer.Id);
+                if (held is null)
+                {
+                    _outbox.Post(connection.Session, PoolMethod.Release, new ReleaseRequest { Session = connection.SessionBytes, LeaseId = onServer.Id });
+                    continue;
+                }
+
+                // One by one: what was given back in these very moments is told already, and unknown then.
+                var ids = held.Segments.Select(segment => segment.Id).ToHashSet();
+                foreach (var segment in onServer.Segments.Where(segment => !ids.Contains(segment.Id)))
+                {
+                    var request = new ShrinkRequest { Session = connection.SessionBytes, LeaseId = onServer.Id, SegmentIds = { segment.Id } };
+                    _outbox.Post(connection.Session, PoolMethod.Shrink, request);
+                }
+            }
         }
     }
 

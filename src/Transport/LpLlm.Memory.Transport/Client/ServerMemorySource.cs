@@ -22,6 +22,9 @@ internal sealed partial class ServerMemorySource : IMemorySource, IPoolClientObs
     private readonly Lock _gate = new();
     private readonly List<ServerLease> _leases = [];
     private ServerLease? _growing;
+
+    // The session in which requests have been made; of the connecting task only.
+    private Token _served;
     private int _disposed;
 
     /// <param name="options">Where the server is, and how much memory at most.</param>
@@ -168,8 +171,9 @@ internal sealed partial class ServerMemorySource : IMemorySource, IPoolClientObs
 
         try
         {
+            var connection = await _client.FindAsync(_options.RequestTimeout).ConfigureAwait(false);
             await _outbox.WhenSent().WaitAsync(_options.RequestTimeout, _time).ConfigureAwait(false);
-            if (inUse == 0 && _client.TryGet() is { } connection)
+            if (inUse == 0 && connection is not null)
             {
                 var goodbye = new ReleaseRequest { Session = connection.SessionBytes, Goodbye = true };
                 await connection.CallAsync(PoolMethod.Release, goodbye, ReleaseReply.Parser, TimeSpan.Zero, CancellationToken.None).ConfigureAwait(false);

@@ -161,7 +161,7 @@ internal sealed partial class PoolEngine
 
         if (failure is not OperationCanceledException)
         {
-            after.Add(() => TransportLog.CreateFailed(_logger, failure, lengthBytes));
+            after.Add(() => TransportLog.CreateFailed(_logger, failure is MemorySourceException ? null : failure, lengthBytes, failure.Message));
         }
     }
 
