@@ -1,3 +1,5 @@
+using LpLlm.Memory.Tests.Children;
+
 namespace LpLlm.Memory.Tests;
 
 public class KilledPoolTests
@@ -11,6 +13,6 @@ public class KilledPoolTests
 
         var mostLocked = await KilledProcess.LeavesNothingAsync(kind, "VmLck:");
 
-        mostLocked.Should().BeGreaterThan(Child.CapacityBytes / 4, "else no kill hit a pool that held anything");
+        mostLocked.Should().BeGreaterThan(LocalPools.CapacityBytes / 4, "else no kill hit a pool that held anything");
     }
 }

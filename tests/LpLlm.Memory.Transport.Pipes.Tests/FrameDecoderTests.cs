@@ -9,7 +9,7 @@ public class FrameDecoderTests
     private const int MaxMessageBytes = 4096;
 
     [Fact]
-    public void Row6_EveryFrameAtEverySplitPoint_GivesTheSame()
+    public void Row06_EveryFrameAtEverySplitPoint_GivesTheSame()
     {
         var (stream, expected) = Encode([0, 1, 11, 12, 13, 100, MaxMessageBytes, 0, 7]);
 
@@ -20,7 +20,7 @@ public class FrameDecoderTests
     }
 
     [Fact]
-    public void Row6_ByteByByte_GivesTheSame()
+    public void Row06_ByteByByte_GivesTheSame()
     {
         var (stream, expected) = Encode([0, 1, 200, MaxMessageBytes, 3]);
 
@@ -31,7 +31,7 @@ public class FrameDecoderTests
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(3)]
-    public void Row6_RandomChunks_GiveTheSame(int seed)
+    public void Row06_RandomChunks_GiveTheSame(int seed)
     {
         var random = new Random(seed);
         for (var round = 0; round < 200; round++)

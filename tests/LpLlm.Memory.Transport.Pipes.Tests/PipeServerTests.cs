@@ -14,7 +14,7 @@ public sealed class PipeServerTests : IDisposable
     public void Dispose() => _directory.Dispose();
 
     [Fact]
-    public async Task Row6_FramesByteByByteOverARealSocket_AreAnswered()
+    public async Task Row06_FramesByteByByteOverARealSocket_AreAnswered()
     {
         await using var listener = await BindAsync(Limits);
         using var client = await RawClient.ConnectAsync(_directory.SocketFile);
@@ -31,7 +31,7 @@ public sealed class PipeServerTests : IDisposable
     }
 
     [Fact]
-    public async Task Row7_Slowloris_IsClosedWhileIdleAndHealthyClientsGoOn()
+    public async Task Row07_Slowloris_IsClosedWhileIdleAndHealthyClientsGoOn()
     {
         await using var listener = await BindAsync(Limits with { ReadTimeout = TimeSpan.FromMilliseconds(300) });
         using var idle = await RawClient.GreetAsync(_directory.SocketFile);
@@ -63,7 +63,7 @@ public sealed class PipeServerTests : IDisposable
     }
 
     [Fact]
-    public async Task Row7_OneByteNowAndThen_DoesNotProlongAMessage()
+    public async Task Row07_OneByteNowAndThen_DoesNotProlongAMessage()
     {
         await using var listener = await BindAsync(Limits with { ReadTimeout = TimeSpan.FromMilliseconds(300) });
         using var client = await RawClient.GreetAsync(_directory.SocketFile);
@@ -91,7 +91,7 @@ public sealed class PipeServerTests : IDisposable
     }
 
     [Fact]
-    public async Task Row8_ClientThatNeverReads_IsDisconnectedAndTheServersMemoryIsBounded()
+    public async Task Row08_ClientThatNeverReads_IsDisconnectedAndTheServersMemoryIsBounded()
     {
         await using var listener = await BindAsync(Limits with { MaxUnsentBytes = 256 << 10 });
         using var client = await RawClient.GreetAsync(_directory.SocketFile);

@@ -29,7 +29,7 @@ public sealed class Row9Tests : IDisposable
     }
 
     [Fact]
-    public async Task Row9_FourHundredConnections_LeaveTheServerAliveAndIdle()
+    public async Task Row09_FourHundredConnections_LeaveTheServerAliveAndIdle()
     {
         await ReadAsync("ready");
         await EchoesAsync();
@@ -49,7 +49,7 @@ public sealed class Row9Tests : IDisposable
     }
 
     [Fact]
-    public async Task Row9_NoDescriptorLeft_IsWaitedForWithoutSpinning()
+    public async Task Row09_NoDescriptorLeft_IsWaitedForWithoutSpinning()
     {
         await ReadAsync("ready");
 

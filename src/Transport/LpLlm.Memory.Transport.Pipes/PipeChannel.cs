@@ -249,6 +249,8 @@ internal sealed class PipeChannel : PoolChannel
             return;
         }
 
+        // First, so that whoever sees its call fail finds the channel closed. Not here: what others do then must not hold up the caller.
+        _ = _closed.CancelAsync();
         _output.Close();
         _socket.Dispose();
         foreach (var call in _calls.Keys)
@@ -258,9 +260,6 @@ internal sealed class PipeChannel : PoolChannel
                 pending.Fail(Reason());
             }
         }
-
-        // Not here: what others do then must not hold up the caller.
-        _ = _closed.CancelAsync();
     }
 
     /// <summary>A new exception for each caller: one object must not be thrown twice.</summary>

@@ -124,7 +124,7 @@ public sealed class GrpcServerTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Row7_BodyThatStalls_EndsThatCallOnly()
+    public async Task Row07_BodyThatStalls_EndsThatCallOnly()
     {
         var stalled = new StalledContent([0, 0, 0, 0, 9, 1]);
         var call = _client.CallAsync(Renew, stalled).DefaultTimeout();
@@ -181,7 +181,7 @@ public sealed class GrpcServerTests : IAsyncLifetime, IDisposable
     [Theory]
     [InlineData("")]
     [InlineData("PRI * HTTP/2.0\r\n")]
-    public async Task Row7_ClientSaysTooLittle_IsDisconnected(string start)
+    public async Task Row07_ClientSaysTooLittle_IsDisconnected(string start)
     {
         using var socket = await ConnectAsync();
         await socket.SendAsync(Encoding.ASCII.GetBytes(start));

@@ -96,7 +96,7 @@ public class ServerMemorySourceFaultTests
     }
 
     [Fact]
-    public async Task Row4_ServerKilled_DataStaysReadable_NewRequestsFailTyped()
+    public async Task Row04_ServerKilled_DataStaysReadable_NewRequestsFailTyped()
     {
         await using var server = new ServerHarness();
         await using var source = server.CreateSource();
@@ -112,7 +112,7 @@ public class ServerMemorySourceFaultTests
     }
 
     [Fact]
-    public async Task Row5_ServerRestarted_TakesTheMemoryOver_NoByteLostNoAddressChanged()
+    public async Task Row05_ServerRestarted_TakesTheMemoryOver_NoByteLostNoAddressChanged()
     {
         await using var server = new ServerHarness();
         await using var source = server.CreateSource();
@@ -146,7 +146,7 @@ public class ServerMemorySourceFaultTests
     }
 
     [Fact]
-    public async Task Row5_ServerRestarted_GivenBackMeanwhile_IsNotTakenOver()
+    public async Task Row05_ServerRestarted_GivenBackMeanwhile_IsNotTakenOver()
     {
         await using var server = new ServerHarness();
         await using var source = server.CreateSource();
@@ -163,7 +163,7 @@ public class ServerMemorySourceFaultTests
     }
 
     [Fact]
-    public async Task Row5_ServerRestartedWhereDescriptorsDoNotTravel_OldMemoryIsKeptAndNewComesByANewLease()
+    public async Task Row05_ServerRestartedWhereDescriptorsDoNotTravel_OldMemoryIsKeptAndNewComesByANewLease()
     {
         await using var server = new ServerHarness();
         server.Disguise = peer => peer with { PassesFiles = false };

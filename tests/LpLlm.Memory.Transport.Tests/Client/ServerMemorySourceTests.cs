@@ -157,7 +157,7 @@ public class ServerMemorySourceTests
     }
 
     [Fact]
-    public async Task Row3_MappedMemory_IsNeitherInheritedNorDumped()
+    public async Task Row03_MappedMemory_IsNeitherInheritedNorDumped()
     {
         await using var server = new ServerHarness();
         await using var source = server.CreateSource();

@@ -62,7 +62,7 @@ public class PoolServiceTests
     }
 
     [Fact]
-    public void Row5_IdsOfAnEarlierStart_AreNotFoundAndTheEpochIsNew()
+    public void Row05_IdsOfAnEarlierStart_AreNotFoundAndTheEpochIsNew()
     {
         var before = new ServiceHarness();
         var (connection, session) = before.Open();

@@ -224,6 +224,11 @@ internal sealed class PoolConnection : IAsyncDisposable
                 : new PoolServerUnavailableException(
                     EndPoint.ToString(), $"The server did not answer {method} within {timeout.TotalSeconds:0.###} s. It may be overloaded: look at its log.");
         }
+        catch (PoolServerUnavailableException) when (_channel.Closed.IsCancellationRequested)
+        {
+            Fail(); // the channel's own signal may still be on its way, and callers ask whether this connection is lost
+            throw;
+        }
         catch (PoolFaultException fault)
             when (fault.Code is PoolFaultCode.Unavailable or PoolFaultCode.Cancelled || FaultCodec.IsSessionUnknown(fault))
         {

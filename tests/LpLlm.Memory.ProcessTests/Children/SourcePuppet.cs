@@ -1,0 +1,77 @@
+using System.Globalization;
+using LpLlm.Memory.Transport;
+using LpLlm.Memory.Transport.Client;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace LpLlm.Memory.Tests.Children;
+
+/// <summary>The library's client without a pool on top: regions by number.</summary>
+internal sealed class SourcePuppet : IAsyncDisposable
+{
+    private readonly LossyTransport _transport;
+    private readonly ServerMemorySource _source;
+    private readonly List<MemoryRegion> _regions = [];
+
+    /// <param name="arguments">End point, capacity in bytes, and calls of which the first reply is lost.</param>
+    public SourcePuppet(string[] arguments)
+    {
+        _transport = new LossyTransport([.. arguments[2..].Select(Enum.Parse<PoolMethod>)]);
+        _source = new ServerMemorySource(
+            new PoolClientOptions
+            {
+                EndPoint = new Uri(arguments[0]),
+                CapacityBytes = Number(arguments[1]),
+                ReconnectInterval = TimeSpan.FromMilliseconds(20),
+            },
+            _transport,
+            pinner: null,
+            TimeProvider.System,
+            NullLogger.Instance);
+    }
+
+    public async Task<string> DoAsync(string[] command)
+    {
+        switch (command)
+        {
+            case ["reserve", var length]:
+                return Add(await _source.ReserveAsync(Number(length)));
+            case ["attach", var token]:
+                return Token.TryParse(Convert.FromHexString(token), out var parsed)
+                    ? Add(await _source.AttachAsync(parsed, CancellationToken.None))
+                    : throw new ArgumentException($"'{token}' is no token.");
+            case ["token"]:
+                return Convert.ToHexString(_source.LeaseTokens[0].ToBytes());
+            case ["fill", var region, var seed]:
+                Pattern.Fill(Region(region).Address, Region(region).LengthBytes, Number(seed));
+                return "";
+            case ["check", var region, var seed]:
+                return Text(Pattern.CountWrong(Region(region).Address, Region(region).LengthBytes, Number(seed)));
+            case ["nonzero", var region]:
+                return Text(Pattern.CountNonZero(Region(region).Address, Region(region).LengthBytes));
+            case ["give", var region]:
+                Region(region).Dispose();
+                return "";
+            case ["lost"]:
+                return Text(_transport.Lost);
+            case ["close"]:
+                await DisposeAsync();
+                return "";
+            default:
+                throw new ArgumentException($"No command '{string.Join(' ', command)}'.");
+        }
+    }
+
+    public ValueTask DisposeAsync() => _source.DisposeAsync();
+
+    private static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
+
+    private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
+
+    private MemoryRegion Region(string number) => _regions[(int)Number(number)];
+
+    private string Add(MemoryRegion region)
+    {
+        _regions.Add(region);
+        return $"{_regions.Count - 1} {region.Address}";
+    }
+}
