@@ -40,6 +40,26 @@ public class PinnedPoolDisposalTests : PoolFixture
     }
 
     [Fact]
+    public async Task Dispose_LeaseReturnedInTimeButItsSlabIsUnmappedLonger_Succeeds()
+    {
+        var gate = new TaskCompletionSource();
+        Source.ReleaseGate = gate.Task;
+        var sut = CreateSut(time: Time);
+        var lease = sut.Rent(1000);
+        var disposing = sut.DisposeAsync().AsTask();
+        await TestTimeouts.UntilAsync(() => Time.ActiveTimers == 1);
+        var returning = Task.Run(lease.Dispose);
+        await TestTimeouts.UntilAsync(() => sut.GetSnapshot() is { LiveLeases: 0, UsedBytes: 0 });
+
+        Time.Advance(TimeSpan.FromSeconds(2));
+        gate.SetResult();
+
+        await disposing.DefaultTimeout();
+        await returning.DefaultTimeout();
+        Source.ReservedBytes.Should().Be(0);
+    }
+
+    [Fact]
     public async Task Dispose_PendingBehindAFence_WaitsForIt()
     {
         var sut = CreateSut(time: Time);

@@ -38,6 +38,11 @@ internal sealed partial class FixedBlockPool
         {
             await _drained.Task.WaitAsync(_settings.DisposeTimeout, _time).ConfigureAwait(false);
         }
+        catch (TimeoutException) when (_accounts.Taken == 0)
+        {
+            // All blocks are back, and whoever brought the last one is giving the region to the source just now.
+            await _drained.Task.WaitAsync(StopResizeTimeout).ConfigureAwait(false);
+        }
         catch (TimeoutException)
         {
             throw new InvalidOperationException(DescribeLiveLeases());

@@ -43,6 +43,11 @@ internal sealed partial class PinnedPool
         {
             await _drained.Task.WaitAsync(_settings.DisposeTimeout, _time).ConfigureAwait(false);
         }
+        catch (TimeoutException) when (IsIdle())
+        {
+            // All leases are back, and the last of them is giving its slab to the source just now.
+            await _drained.Task.WaitAsync(StopGrowingTimeout).ConfigureAwait(false);
+        }
         catch (TimeoutException)
         {
             throw new InvalidOperationException(DescribeLiveLeases());
