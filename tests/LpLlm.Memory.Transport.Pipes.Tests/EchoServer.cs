@@ -6,6 +6,9 @@ internal sealed class EchoServer : IPoolConnectionHandler
     private int _accepted;
     private int _closed;
 
+    /// <summary>Called for each connection before it is accepted.</summary>
+    public Action? OnAccept { get; set; }
+
     public int Accepted => Volatile.Read(ref _accepted);
 
     public int Closed => Volatile.Read(ref _closed);
@@ -13,6 +16,7 @@ internal sealed class EchoServer : IPoolConnectionHandler
     public IPoolConnection Accept(PoolPeer peer)
     {
         Interlocked.Increment(ref _accepted);
+        OnAccept?.Invoke();
         return new Connection(this);
     }
 

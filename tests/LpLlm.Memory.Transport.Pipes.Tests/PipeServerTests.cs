@@ -299,6 +299,48 @@ public sealed class PipeServerTests : IDisposable
     }
 
     [Fact]
+    public async Task Row32_ConnectionThatIsBusyFromItsStart_DoesNotHoldUpTheNext()
+    {
+        using var release = new ManualResetEventSlim();
+        _server.OnAccept = () =>
+        {
+            if (_server.Accepted == 1)
+            {
+                release.Wait(TimeSpan.FromMinutes(1));
+            }
+        };
+        await using var listener = await BindAsync(Limits);
+        using var first = await RawClient.ConnectAsync(_directory.SocketFile);
+        await TestTimeouts.UntilAsync(() => _server.Accepted == 1);
+        try
+        {
+            await using var second = await ConnectAsync();
+            await EchoesAsync(second);
+        }
+        finally
+        {
+            release.Set();
+        }
+    }
+
+    [Fact]
+    public async Task Cancellations_CountForTheRate()
+    {
+        await using var listener = await BindAsync(Limits with { MaxRequestsPerSecond = 100 });
+        using var client = await RawClient.GreetAsync(_directory.SocketFile);
+        var started = TimeProvider.System.GetTimestamp();
+        for (var i = 0u; i < 150; i++)
+        {
+            await client.SendAsync(RawClient.Frame(i + 1, 0, FrameKind.Cancel));
+        }
+
+        await client.SendAsync(RawClient.Frame(1000, 3));
+
+        await client.ReceiveAsync(FrameHeader.LengthBytes + 3);
+        TimeProvider.System.GetElapsedTime(started).Should().BeGreaterThan(TimeSpan.FromSeconds(0.4), "a burst of 100 is free, the next 50 take 10 ms each");
+    }
+
+    [Fact]
     public async Task SameCallTwice_EndsTheConnection()
     {
         await using var listener = await BindAsync(Limits);

@@ -113,6 +113,8 @@ internal sealed class PipeListener : PoolListener
 
     private async Task ServeAsync(Socket socket)
     {
+        // Off the accepting loop: a client that always has something to read would hold it up.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         try
         {
             using (socket)

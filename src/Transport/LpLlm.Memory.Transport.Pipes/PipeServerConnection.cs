@@ -95,12 +95,7 @@ internal sealed class PipeServerConnection : IAsyncDisposable
     {
         while (await _input.ReadAsync().ConfigureAwait(false) is { } frame)
         {
-            if (frame.Header.Kind is FrameKind.Cancel)
-            {
-                Cancel(frame.Header.Call);
-                continue;
-            }
-
+            // Cancellations too: they cost as much as requests that are refused.
             var wait = _rate.Take();
             if (wait > TimeSpan.Zero)
             {
@@ -108,7 +103,14 @@ internal sealed class PipeServerConnection : IAsyncDisposable
                 await Task.Delay(wait, _time, _aborted.Token).ConfigureAwait(false);
             }
 
-            Start(frame);
+            if (frame.Header.Kind is FrameKind.Cancel)
+            {
+                Cancel(frame.Header.Call);
+            }
+            else
+            {
+                Start(frame);
+            }
         }
     }
 
@@ -163,6 +165,7 @@ internal sealed class PipeServerConnection : IAsyncDisposable
         {
             await foreach (var next in _calls.WatchAsync(request, end.Token).ConfigureAwait(false))
             {
+                using var hold = next.Hold;
                 _output.Send(FrameKind.Event, call, PoolMethod.Watch, next.Payload.Span, next.Files);
             }
 

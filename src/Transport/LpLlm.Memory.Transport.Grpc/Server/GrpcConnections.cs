@@ -9,8 +9,16 @@ using Microsoft.Extensions.Logging;
 namespace LpLlm.Memory.Transport.Grpc.Server;
 
 /// <summary>Kestrel's connections, from accept to their end: finds out who is there and asks the handler.</summary>
-internal sealed class GrpcConnections(IPoolConnectionHandler handler, PoolTransportLimits limits, TimeProvider time, ILogger logger)
+/// <param name="handler">Takes or refuses them.</param>
+/// <param name="limits">What they may take.</param>
+/// <param name="asksForToken">Whether each call must have a token, so that a peer need not be known.</param>
+/// <param name="time">For deadlines.</param>
+/// <param name="logger">For refusals.</param>
+internal sealed class GrpcConnections(IPoolConnectionHandler handler, PoolTransportLimits limits, bool asksForToken, TimeProvider time, ILogger logger)
 {
+    /// <summary>How long a connection may take to its first admitted call, in read timeouts: a client may connect before it has something to say.</summary>
+    private const int FirstCallTimeouts = 6;
+
     public async Task RunAsync(ConnectionContext context, ConnectionDelegate http)
     {
         var socket = context.Features.Get<IConnectionSocketFeature>()!.Socket;
@@ -20,6 +28,11 @@ internal sealed class GrpcConnections(IPoolConnectionHandler handler, PoolTransp
         try
         {
             context.Features.Set(connection);
+
+            // Pings keep a connection alive for ever: one that says nothing, or nothing that it may, must not keep its slot as long.
+            var patience = connection.Refusal is null ? FirstCallTimeouts * limits.ReadTimeout : limits.ReadTimeout;
+            await using var deadline = time.CreateTimer(static state => ((GrpcConnection)state!).AbortUnlessAdmitted(), connection, patience, Timeout.InfiniteTimeSpan)
+                .ConfigureAwait(false);
             if (await StartsAsHttp2Async(context.Transport.Input).ConfigureAwait(false))
             {
                 await http(context).ConfigureAwait(false);
@@ -49,7 +62,10 @@ internal sealed class GrpcConnections(IPoolConnectionHandler handler, PoolTransp
         GrpcStatus? refusal = null;
         try
         {
-            pool = ConnectionCalls.Accept(handler, peer, logger);
+            pool = socket.AddressFamily == AddressFamily.Unix || asksForToken || peer.UserId is not null
+                ? ConnectionCalls.Accept(handler, peer, logger)
+                : throw new PoolFaultException(
+                    PoolFaultCode.PermissionDenied, "The system cannot tell who this client is. Set an AccessToken for server and client, or use a Unix socket.");
         }
         catch (PoolFaultException fault)
         {

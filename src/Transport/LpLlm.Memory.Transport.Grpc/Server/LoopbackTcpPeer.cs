@@ -14,6 +14,8 @@ internal static class LoopbackTcpPeer
     /// <summary>One search at a time: a flood of connections must not take all threads to /proc.</summary>
     private static readonly SemaphoreSlim Search = new(1);
 
+    private const int TableReads = 3;
+
     private static readonly string[] Tables = ["/proc/net/tcp", "/proc/net/tcp6"];
 
     /// <summary>The peer; without process and user if it is on another host, or this process may not see it.</summary>
@@ -42,8 +44,10 @@ internal static class LoopbackTcpPeer
         .Select(TcpTableEntry.TryParse)
         .FirstOrDefault(entry => entry is not null && entry.Local.Equals(Plain(remote)) && entry.Remote.Equals(Plain(local)));
 
+    /// <summary>Looks again where nothing is found: a table is read in pieces, between which entries move while others connect.</summary>
     private static TcpTableEntry? Find(IPEndPoint remote, IPEndPoint local) =>
-        Tables
+        Enumerable.Repeat(Tables, TableReads)
+            .SelectMany(static tables => tables)
             .Where(File.Exists)
             .Select(path => Find(File.ReadLines(path), remote, local))
             .FirstOrDefault(entry => entry is not null);
