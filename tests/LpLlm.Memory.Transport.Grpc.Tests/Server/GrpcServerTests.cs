@@ -260,9 +260,12 @@ public sealed class GrpcServerTests : IAsyncLifetime, IDisposable
         client.Shutdown(SocketShutdown.Send);
         using var accepted = await listener.AcceptAsync();
 
-        var peer = await LoopbackTcpPeer.IdentifyAsync(accepted, default);
+        var peer = await LoopbackTcpPeer.IdentifyAsync(accepted, _ => true, TimeSpan.FromSeconds(30), default);
 
         peer.UserId.Should().Be(Sockets.SocketNative.GetUserId());
+        peer.ProcessId.Should().Be(Environment.ProcessId);
+        (await LoopbackTcpPeer.IdentifyAsync(accepted, _ => false, TimeSpan.FromSeconds(30), default)).ProcessId.Should().BeNull("that user's processes are not searched");
+        (await LoopbackTcpPeer.IdentifyAsync(accepted, _ => true, TimeSpan.Zero, default)).UserId.Should().Be(peer.UserId, "the time is for the process only");
     }
 
     [Fact]
