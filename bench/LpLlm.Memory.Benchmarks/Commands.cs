@@ -4,6 +4,8 @@ using LpLlm.Memory.Benchmarks.Holes;
 using LpLlm.Memory.Benchmarks.Rents;
 using LpLlm.Memory.Benchmarks.Replay;
 using LpLlm.Memory.Benchmarks.Reporting;
+using LpLlm.Memory.Benchmarks.RoundTrips;
+using LpLlm.Memory.Benchmarks.Serving;
 using LpLlm.Memory.Benchmarks.Threads;
 using LpLlm.Memory.Benchmarks.Workloads;
 using LpLlm.Memory.Benchmarks.Workloads.Catalogue;
@@ -25,6 +27,9 @@ internal static class Commands
         Add("threads", "Rent and dispose on one and on two threads.", ThreadsRun.Run);
         Add("holes", "Cost with many live holes beside the cost with few.", HolesRun.Run);
         Add("create", "Time to create and destroy a pool.", CreateRun.Run);
+        Add("roundtrip", "A request and its reply on each transport.", RoundTripRun.Run);
+        Add("attach", "Time to attach to a server's lease, beside making a pool.", AttachRun.Run);
+        Add("server", "Rents through a server pool, beside the local pool.", ServerRentsRun.Run);
         var names = CreateNames();
         AddParsed(
             "workloads",
@@ -32,6 +37,7 @@ internal static class Commands
             (length, parsed) => WorkloadsRun.Run(length, parsed.GetValue(names)!)).Add(names);
         Add("all", "All of the above; rent with BenchmarkDotNet's short run.", RunAll);
         root.Add(ReplayCommand.Create(quick));
+        root.Add(CreateRentProcess());
         return root;
 
         void Add(string name, string description, Action<RunLength> run) => AddParsed(name, description, (length, _) => run(length));
@@ -55,6 +61,16 @@ internal static class Commands
         }
     }
 
+    private static Command CreateRentProcess()
+    {
+        var endPoint = new Argument<string>("end-point");
+        var batches = new Argument<int>("batches");
+        var command = new Command(RentProcess.Command, "One of the processes that `server` starts.") { endPoint, batches };
+        command.Hidden = true;
+        command.SetAction((parsed, _) => ServerRentsRun.RunProcessAsync(parsed.GetValue(endPoint)!, parsed.GetValue(batches)));
+        return command;
+    }
+
     private static Argument<string[]> CreateNames()
     {
         var all = Workload.All.Select(workload => workload.Name).ToArray();
@@ -71,6 +87,9 @@ internal static class Commands
         ThreadsRun.Run(length);
         HolesRun.Run(length);
         CreateRun.Run(length);
+        RoundTripRun.Run(length);
+        AttachRun.Run(length);
+        ServerRentsRun.Run(length);
         WorkloadsRun.Run(length);
         RentRun.Run(length, brief: true);
     }

@@ -17,6 +17,9 @@ internal sealed record RunLength
         BatchesPerHoleField = 20,
         PoolBytes = [64L << 20],
         PoolRounds = 2,
+        LeaseBytes = [64L << 20],
+        ClientProcesses = [1, 2],
+        ProcessRounds = 1,
         WorkloadRounds = 1,
         Scale = 50,
     };
@@ -40,6 +43,13 @@ internal sealed record RunLength
     public IReadOnlyList<long> PoolBytes { get; private init; } = [1L << 30, 4L << 30];
 
     public int PoolRounds { get; private init; } = 7;
+
+    public IReadOnlyList<long> LeaseBytes { get; private init; } = [1L << 30, 4L << 30, 8L << 30];
+
+    public IReadOnlyList<int> ClientProcesses { get; private init; } = [1, 2, 4, 8];
+
+    /// <summary>Rounds of the processes: starting them takes longer than what they measure.</summary>
+    public int ProcessRounds { get; private init; } = 5;
 
     /// <summary>Rounds of each workload; fewer than elsewhere, because one is up to a million steps.</summary>
     public int WorkloadRounds { get; private init; } = 7;

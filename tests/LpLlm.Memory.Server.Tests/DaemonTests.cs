@@ -169,8 +169,8 @@ public sealed class DaemonTests : IDisposable
         var (daemon, _) = await DaemonProcess.StartReadyAsync(_folder.Socket);
         using (daemon)
         {
-            var (exitCode, output, error) = await DaemonProcess.RunAsync(
-                "start", "--socket", _folder.Socket, "--port", "0", "--pool-memory-size", "2MB");
+            var (exitCode, output, error) = await DaemonProcess.RunAsync( // whose memory nobody has: it must not even be tried
+                "start", "--socket", _folder.Socket, "--port", "0", "--chunk-size", "1TB", "--pool-memory-size", "1PB");
 
             exitCode.Should().Be(1);
             output.Should().BeEmpty();

@@ -1,11 +1,12 @@
 using LpLlm.Memory.Pooling;
+using LpLlm.Memory.Server;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace LpLlm.Memory;
 
-/// <summary>Opens every registered pool before any other hosted service starts, in order of registration.</summary>
+/// <summary>Opens every registered pool before any other hosted service starts, in order of registration; a server of this host before them.</summary>
 internal sealed class PinnedPoolStarter(
     IServiceProvider provider,
     IEnumerable<PinnedPoolRegistration> registrations,
@@ -14,6 +15,12 @@ internal sealed class PinnedPoolStarter(
 {
     public async Task StartingAsync(CancellationToken cancellationToken)
     {
+        if (provider.GetService<PoolServer>() is { } server)
+        {
+            // Its own hosted service may come after this one, and a pool would wait for its warm memory no longer than RequestTimeout.
+            await server.StartAsync(cancellationToken).ConfigureAwait(false);
+        }
+
         foreach (var registration in registrations)
         {
             if (provider.GetRequiredKeyedService<IPinnedMemoryPool>(registration.Name) is IOpenablePool pool)

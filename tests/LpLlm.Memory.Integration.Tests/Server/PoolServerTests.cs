@@ -1,6 +1,10 @@
 using LpLlm.Memory.Server;
+using LpLlm.Memory.Sources;
 using LpLlm.Memory.Transport;
+using LpLlm.Memory.Transport.Engine;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Win32.SafeHandles;
 
 namespace LpLlm.Memory.Tests.Server;
 
@@ -57,6 +61,56 @@ public sealed class PoolServerTests : IDisposable
 
         lease.AsSpan<byte>().Fill(1);
         provider.GetRequiredService<PoolServer>().Engine!.GetStatistics().Leases.Should().Be(1);
+    }
+
+    [Fact]
+    public async Task Start_CallerGivesUp_GoesOnAndServesTheNext()
+    {
+        var segments = new SlowSegmentSource();
+        var provider = _hosts.Build(services =>
+        {
+            services.AddSingleton<ISegmentSource>(segments);
+            services.AddPoolServer(o =>
+            {
+                (o.CapacityBytes, o.SegmentBytes, o.WarmBytes) = (8 * MiB, 4 * MiB, 8 * MiB);
+                o.EndPoints.Add("embedded");
+            });
+        });
+        var server = provider.GetRequiredService<PoolServer>();
+        using var patience = new CancellationTokenSource();
+        var impatient = server.StartAsync(patience.Token);
+        await segments.Asked.Task.DefaultTimeout();
+
+        await patience.CancelAsync();
+
+        await impatient.Awaiting(start => start.DefaultTimeout()).Should().ThrowAsync<OperationCanceledException>();
+        var next = server.StartAsync(CancellationToken.None);
+        segments.MayGoOn.SetResult();
+        await next.DefaultTimeout();
+        server.Engine!.GetStatistics().IdleBytes.Should().Be(8 * MiB);
+        segments.Count.Should().Be(2, "what was begun was not begun again");
+    }
+
+    [Fact]
+    public async Task Dispose_WhileItStarts_EndsTheStart()
+    {
+        var segments = new SlowSegmentSource();
+        var server = _hosts.Build(services =>
+        {
+            services.AddSingleton<ISegmentSource>(segments);
+            services.AddPoolServer(o =>
+            {
+                (o.CapacityBytes, o.SegmentBytes, o.WarmBytes) = (8 * MiB, 4 * MiB, 8 * MiB);
+                o.EndPoints.Add("embedded");
+            });
+        }).GetRequiredService<PoolServer>();
+        var start = server.StartAsync(CancellationToken.None);
+        await segments.Asked.Task.DefaultTimeout();
+
+        await server.DisposeAsync().DefaultTimeout();
+
+        await start.Awaiting(s => s.DefaultTimeout()).Should().ThrowAsync<OperationCanceledException>();
+        await server.Awaiting(s => s.StartAsync(CancellationToken.None)).Should().ThrowAsync<ObjectDisposedException>();
     }
 
     [Fact]
@@ -161,4 +215,28 @@ public sealed class PoolServerTests : IDisposable
 
     private static void AddPool(IServiceCollection services, string name) => services.AddServerPinnedPool(
         name, o => (o.EndPoint, o.CapacityBytes) = ("embedded", 8 * MiB));
+
+    /// <summary>Real segments that wait until they may be made.</summary>
+    private sealed class SlowSegmentSource : ISegmentSource
+    {
+        private readonly HostSegmentSource _source = new(new HostMemorySettings(), NullLogger.Instance, new FakePinner());
+        private int _count;
+
+        public TaskCompletionSource Asked { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public TaskCompletionSource MayGoOn { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public int Count => Volatile.Read(ref _count);
+
+        public async ValueTask<Segment> CreateAsync(long lengthBytes, CancellationToken cancellationToken)
+        {
+            Interlocked.Increment(ref _count);
+            Asked.TrySetResult();
+            await MayGoOn.Task.WaitAsync(cancellationToken);
+            return await _source.CreateAsync(lengthBytes, cancellationToken);
+        }
+
+        public ValueTask<Segment> AdoptAsync(SafeFileHandle file, long lengthBytes, CancellationToken cancellationToken) =>
+            throw new NotSupportedException();
+    }
 }

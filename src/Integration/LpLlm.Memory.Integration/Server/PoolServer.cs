@@ -14,79 +14,82 @@ internal sealed class PoolServer(
     PoolServerOptions options, PoolTransports transports, ISegmentSource segments, ILoggerFactory loggers, TimeProvider time)
     : IAsyncDisposable, IDisposable
 {
-    private readonly SemaphoreSlim _turn = new(1, 1);
+    private readonly Lock _gate = new();
+    private readonly CancellationTokenSource _disposing = new();
     private readonly ILogger _logger = loggers.CreateLogger("LpLlm.Memory.PoolServer");
-    private Running? _running;
+    private Task<Running>? _start;
     private bool _stopped;
     private bool _disposed;
 
     /// <summary>Where it listens, the embedded end point left out; empty before the start.</summary>
-    public IReadOnlyList<Uri> EndPoints => [.. (_running?.Outer ?? []).Select(listener => listener.EndPoint)];
+    public IReadOnlyList<Uri> EndPoints => [.. (Started?.Outer ?? []).Select(listener => listener.EndPoint)];
 
     /// <summary>The books; null before the start.</summary>
-    public PoolEngine? Engine => _running?.Engine;
+    public PoolEngine? Engine => Started?.Engine;
+
+    private Running? Started => Volatile.Read(ref _start) is { IsCompletedSuccessfully: true } start ? start.Result : null;
 
     /// <summary>Makes the warm memory and listens. If anything fails nothing is kept, and the next call tries again.</summary>
+    /// <param name="cancellationToken">
+    /// Ends the wait only. Warm memory takes seconds: a pool that gives up after its own timeout must not undo what has been made.
+    /// </param>
     /// <exception cref="MemorySourceException">The memory cannot be had.</exception>
     /// <exception cref="InvalidOperationException">An end point is taken, not safe or of an unknown scheme.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        if (Volatile.Read(ref _running) is not null)
-        {
-            return;
-        }
-
-        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
+        Task<Running> start;
+        lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            if (_running is null)
+            if (_start is null or { IsFaulted: true })
             {
-                Volatile.Write(ref _running, await CreateAsync(cancellationToken).ConfigureAwait(false));
+                _start = Task.Run(() => CreateAsync(_disposing.Token), CancellationToken.None);
             }
+
+            start = _start;
         }
-        finally
-        {
-            _turn.Release();
-        }
+
+        await start.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>
     /// Tells the clients, waits for those of other processes to go, at most <see cref="PoolServerOptions.DrainTimeout"/>, and stops listening
     /// to them. Pools of this process go on until disposal: they are the host's own, and it may still be at work with them.
     /// </summary>
+    /// <param name="cancellationToken">Ends the wait early.</param>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
-        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
+        if (Started is { } running && !Interlocked.Exchange(ref _stopped, true))
         {
-            if (_running is { } running && !_stopped)
-            {
-                _stopped = true;
-                await DrainAsync(running, cancellationToken).ConfigureAwait(false);
-            }
-        }
-        finally
-        {
-            _turn.Release();
+            await DrainAsync(running, cancellationToken).ConfigureAwait(false);
         }
     }
 
     public async ValueTask DisposeAsync()
     {
-        await _turn.WaitAsync().ConfigureAwait(false);
-        try
+        Task<Running>? start;
+        lock (_gate)
         {
-            _disposed = true;
-            if (Interlocked.Exchange(ref _running, null) is { } running)
+            if (_disposed)
             {
-                await running.DisposeAsync().ConfigureAwait(false);
+                return;
+            }
+
+            _disposed = true;
+            start = _start;
+        }
+
+        await _disposing.CancelAsync().ConfigureAwait(false);
+        if (start is not null)
+        {
+            await ((Task)start).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // whoever asked for the start was told
+            if (start.IsCompletedSuccessfully)
+            {
+                await start.Result.DisposeAsync().ConfigureAwait(false);
             }
         }
-        finally
-        {
-            _turn.Release();
-        }
+
+        _disposing.Dispose();
     }
 
     public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
@@ -103,7 +106,7 @@ internal sealed class PoolServer(
         {
             await running.Connections.WaitForNoneAsync().WaitAsync(options.DrainTimeout, time, cancellationToken).ConfigureAwait(false);
         }
-        catch (TimeoutException)
+        catch (Exception patience) when (patience is TimeoutException or OperationCanceledException)
         {
             IntegrationLog.DrainTimedOut(_logger, options.DrainTimeout, running.Engine.GetStatistics().Leases);
         }
@@ -131,14 +134,19 @@ internal sealed class PoolServer(
         var running = new Running(engine, new ConnectionCount(engine, new PoolService(engine, policy, _logger, time)));
         try
         {
-            await engine.StartAsync(cancellationToken).ConfigureAwait(false);
+            // Before any memory is taken: a second server on the same path is told whose it is, and clients of a server that was restarted
+            // find the new one at once.
             running.Embedded = await transports.Get(PoolEndPoint.EmbeddedUri)
                 .BindAsync(PoolEndPoint.EmbeddedUri, running.Connections, cancellationToken).ConfigureAwait(false);
             foreach (var endPoint in ListenAt())
             {
-                var transport = transports.Get(endPoint);
-                running.Outer.Add(await transport.BindAsync(endPoint, running.Connections, cancellationToken).ConfigureAwait(false));
-                await ServerWarmUp.RunAsync(transport, running.Outer[^1].EndPoint, cancellationToken).ConfigureAwait(false);
+                running.Outer.Add(await transports.Get(endPoint).BindAsync(endPoint, running.Connections, cancellationToken).ConfigureAwait(false));
+            }
+
+            await engine.StartAsync(cancellationToken).ConfigureAwait(false);
+            foreach (var listener in running.Outer)
+            {
+                await ServerWarmUp.RunAsync(transports.Get(listener.EndPoint), listener.EndPoint, cancellationToken).ConfigureAwait(false);
             }
         }
         catch

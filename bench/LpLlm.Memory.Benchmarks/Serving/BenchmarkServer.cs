@@ -1,0 +1,48 @@
+using LpLlm.Memory.Transport;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+
+namespace LpLlm.Memory.Benchmarks.Serving;
+
+/// <summary>A pool server in this process that also listens on a pipe, and pools of it.</summary>
+internal sealed class BenchmarkServer : IAsyncDisposable
+{
+    private readonly DirectoryInfo _folder;
+    private readonly IHost _host;
+
+    private BenchmarkServer(DirectoryInfo folder, IHost host)
+    {
+        _folder = folder;
+        _host = host;
+    }
+
+    public string EndPoint => EndPointIn(_folder);
+
+    public static async Task<BenchmarkServer> StartAsync(long capacityBytes)
+    {
+        var folder = Directory.CreateTempSubdirectory("sllm-bench-");
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
+        builder.Services.AddPoolServer(options =>
+        {
+            options.CapacityBytes = capacityBytes;
+            options.AllowPageable = true; // locked or not makes no difference here
+            options.QuarantineTime = TimeSpan.Zero;
+            options.DrainTimeout = TimeSpan.Zero;
+            // Clients send as fast as they can; the limit of requests a second is for servers in the open.
+            options.Limits = new PoolTransportLimits { MaxRequestsPerSecond = 10_000_000 };
+            options.EndPoints.Add(EndPointIn(folder));
+        });
+        var host = builder.Build();
+        await host.StartAsync();
+        return new BenchmarkServer(folder, host);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _host.StopAsync();
+        _host.Dispose();
+        _folder.Delete(recursive: true);
+    }
+
+    private static string EndPointIn(DirectoryInfo folder) => $"pipe://{folder.FullName}/pool.sock";
+}

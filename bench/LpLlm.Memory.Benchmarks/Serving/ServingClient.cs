@@ -1,0 +1,34 @@
+using LpLlm.Memory.Transport.Client;
+using LpLlm.Memory.Transport.Pipes;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace LpLlm.Memory.Benchmarks.Serving;
+
+/// <summary>What a client has of a server: a pool, as an application registers it, or the source beneath one.</summary>
+internal static class ServingClient
+{
+    /// <summary>A host with one pool of one slab, which it has taken already.</summary>
+    public static async Task<IHost> OpenPoolAsync(string endPoint, long bytes)
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
+        builder.Services.AddServerPinnedPool(options =>
+            (options.EndPoint, options.CapacityBytes, options.SlabBytes, options.InitialBytes) = (endPoint, bytes, bytes, bytes));
+        var host = builder.Build();
+        await host.StartAsync();
+        return host;
+    }
+
+    public static ServerMemorySource OpenSource(string endPoint, long capacityBytes)
+    {
+        var options = new PoolClientOptions
+        {
+            EndPoint = new Uri(endPoint),
+            CapacityBytes = capacityBytes,
+            Pinning = SegmentPinning.None,
+            AcquireTimeout = TimeSpan.FromMinutes(2), // small pages of memory that this machine's host has to find first take 2 s a GiB
+        };
+        return new ServerMemorySource(options, new PipeTransport(), pinner: null, TimeProvider.System, NullLogger.Instance);
+    }
+}
