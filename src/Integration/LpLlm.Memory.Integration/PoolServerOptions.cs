@@ -23,8 +23,9 @@ public sealed class PoolServerOptions
     public long SegmentBytes { get; set; } = 32L << 20;
 
     /// <summary>
-    /// Memory made at start, in whole segments, and kept ready. Default 0: segments are made on demand. A multiple of 2 MiB, at most
-    /// <see cref="CapacityBytes"/>.
+    /// Memory made after the start, in whole segments, and kept ready: the first segment before the server counts as started, the others in the
+    /// background. Default 0: segments are made on demand. A multiple of 2 MiB, at most <see cref="CapacityBytes"/>. More than the machine or its
+    /// control group has fails the start; a shortage later is a warning, and tried again.
     /// </summary>
     public long WarmBytes { get; set; }
 
