@@ -5,7 +5,7 @@ namespace LpLlm.Memory.Transport;
 // 2020 to 2029: the dispatcher; 2030 to 2049: the client.
 internal static partial class TransportLog
 {
-    [LoggerMessage(2020, LogLevel.Warning, "{Peer} was refused: user {UserId} may not use this pool server")]
+    [LoggerMessage(2020, LogLevel.Debug, "{Peer} was refused: user {UserId} may not use this pool server")]
     public static partial void PeerRefused(ILogger logger, string peer, uint userId);
 
     [LoggerMessage(2021, LogLevel.Information, "{Peer} ('{Client}') has session {Session} (resumed: {Resumed})")]

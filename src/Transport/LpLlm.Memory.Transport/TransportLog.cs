@@ -2,13 +2,16 @@ using Microsoft.Extensions.Logging;
 
 namespace LpLlm.Memory.Transport;
 
-/// <summary>All log messages of this assembly; ids 2000 to 2099, never renumbered. Tokens are secrets and never among the values.</summary>
+/// <summary>
+/// All log messages of this assembly; ids 2000 to 2099, never renumbered. Tokens are secrets and never among the values. What a client can cause as
+/// often as it likes is Debug: a slow console would hold up the server for all.
+/// </summary>
 internal static partial class TransportLog
 {
     [LoggerMessage(2000, LogLevel.Information, "Client '{Client}' (process {ProcessId}) is gone ({Reason}); {Leases} leases with {LengthBytes} B go back")]
     public static partial void SessionReclaimed(ILogger logger, string client, int? processId, string reason, int leases, long lengthBytes);
 
-    [LoggerMessage(2001, LogLevel.Warning, "A request of client '{Client}' for {LengthBytes} B was refused: {Reason}")]
+    [LoggerMessage(2001, LogLevel.Debug, "A request of client '{Client}' for {LengthBytes} B was refused: {Reason}")]
     public static partial void RequestRefused(ILogger logger, string client, long lengthBytes, string reason);
 
     [LoggerMessage(2002, LogLevel.Error, "A segment of {LengthBytes} B could not be overwritten with zeros; it is discarded instead")]
@@ -29,8 +32,11 @@ internal static partial class TransportLog
     [LoggerMessage(2007, LogLevel.Information, "{LengthBytes} B of client '{Client}' outlived a restart and are lease {LeaseId}")]
     public static partial void LeaseRestored(ILogger logger, string client, ulong leaseId, long lengthBytes);
 
-    [LoggerMessage(2008, LogLevel.Warning, "Client '{Client}' named a lease or segment that it does not hold; nothing was changed")]
+    [LoggerMessage(2008, LogLevel.Debug, "Client '{Client}' named a lease or segment that it does not hold; nothing was changed")]
     public static partial void ForeignRelease(ILogger logger, string client);
+
+    [LoggerMessage(2009, LogLevel.Debug, "A segment of {LengthBytes} B was not overwritten with zeros but is discarded: {Reason}")]
+    public static partial void ClearRefused(ILogger logger, long lengthBytes, string reason);
 
     [LoggerMessage(2050, LogLevel.Error, "A call of {Peer} failed by a defect of the server; the client was told so without details")]
     public static partial void CallFailed(ILogger logger, Exception exception, string peer);

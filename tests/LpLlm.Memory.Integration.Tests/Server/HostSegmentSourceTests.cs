@@ -59,6 +59,17 @@ public class HostSegmentSourceTests
         MemoryFileStatus.Read(owner.Segment.File!).AllocatedBytes.Should().Be(lengthBytes);
     }
 
+    [Fact]
+    public async Task Clear_OfAFileThatAClientTookPagesOutOf_IsRefusedAndFillsNone()
+    {
+        await using var owner = new Owner(await Source().CreateAsync(130 * MiB, default).DefaultTimeout());
+        Libc.Allocate(owner.Segment.File!, Libc.AllocateKeepSize | Libc.AllocatePunchHole, 64 * MiB, 64 * MiB).Should().Be(0);
+
+        await FluentActions.Awaiting(() => owner.Segment.ClearAsync().AsTask().DefaultTimeout()).Should().ThrowAsync<MemorySourceException>();
+
+        MemoryFileStatus.Read(owner.Segment.File!).AllocatedBytes.Should().Be(66 * MiB);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -161,20 +172,36 @@ public class HostSegmentSourceTests
     }
 
     [Fact]
-    public async Task Adopt_AFileOfHolesThatTheMachineCannotFill_IsRefusedBeforeAPageIsTouched()
+    public async Task Adopt_AFileWithHoles_IsRefusedBeforeAPageIsTouched()
     {
-        using var file = CreateFile(MemoryFile.Seals, 1L << 44);
+        using var file = CreateFile(MemoryFile.Seals, 4 * MiB);
+        Libc.Allocate(file, 0, 0, 2 * MiB).Should().Be(0);
 
-        (await FluentActions.Awaiting(() => Source().AdoptAsync(file, 1L << 44, default).AsTask().DefaultTimeout())
-            .Should().ThrowAsync<MemorySourceException>()).Which.Operation.Should().Be("preflight");
+        (await FluentActions.Awaiting(() => Source().AdoptAsync(file, 4 * MiB, default).AsTask().DefaultTimeout())
+            .Should().ThrowAsync<PoolFaultException>()).Which.Message.Should().Contain("holes");
 
-        MemoryFileStatus.Read(file).AllocatedBytes.Should().Be(0);
+        MemoryFileStatus.Read(file).AllocatedBytes.Should().Be(2 * MiB);
+        _pinner.Pinned.Should().BeEmpty();
+    }
+
+    [Fact]
+    public async Task Adopt_AFileOutOfWhichPagesAreTakenMeanwhile_IsRefusedAndUndone()
+    {
+        using var file = CreateFile(MemoryFile.Seals, 4 * MiB);
+        Libc.Allocate(file, 0, 0, 4 * MiB).Should().Be(0);
+        var pinner = new HolePunchingPinner(file);
+
+        await FluentActions.Awaiting(() => Source(pinner).AdoptAsync(file, 4 * MiB, default).AsTask().DefaultTimeout())
+            .Should().ThrowAsync<MemorySourceException>();
+
+        pinner.Pinned.Should().Be(0);
     }
 
     [Fact]
     public async Task Adopt_AReadOnlyDescriptor_IsRefused()
     {
         using var made = CreateFile(MemoryFile.Seals, 2 * MiB);
+        Libc.Allocate(made, 0, 0, 2 * MiB).Should().Be(0);
         using var file = File.OpenHandle($"/proc/self/fd/{made.DangerousGetHandle()}");
 
         (await FluentActions.Awaiting(() => Source().AdoptAsync(file, 2 * MiB, default).AsTask().DefaultTimeout())
@@ -214,6 +241,24 @@ public class HostSegmentSourceTests
         }
 
         public void Unpin(nint address, long lengthBytes) => throw new InvalidOperationException("Nothing was pinned.");
+    }
+
+    /// <summary>A client that takes pages back while the server takes them over.</summary>
+    private sealed class HolePunchingPinner(SafeFileHandle file) : IHostPinner
+    {
+        public string Name => "punching";
+
+        public PoolCapabilities Capabilities => PoolCapabilities.PageLocked;
+
+        public int Pinned { get; private set; }
+
+        public void Pin(nint address, long lengthBytes)
+        {
+            Pinned++;
+            Libc.Allocate(file, Libc.AllocateKeepSize | Libc.AllocatePunchHole, 0, 2 * MiB).Should().Be(0);
+        }
+
+        public void Unpin(nint address, long lengthBytes) => Pinned--;
     }
 
     private sealed class Owner(Segment segment) : IAsyncDisposable

@@ -25,8 +25,8 @@ internal sealed class EngineHarness
 
     public EngineStatistics Statistics => Engine.GetStatistics();
 
-    public PoolSession Open(uint? user = 1000, int? process = null, bool watched = true, bool own = false, string name = "") => Engine.Open(
-        new SessionOptions { ClientName = name, UserId = user, ProcessId = process, IsWatched = watched, IsThisProcess = own });
+    public PoolSession Open(uint? user = 1000, int? process = null, bool watched = true, bool own = false, string name = "", bool privileged = false) => Engine.Open(
+        new SessionOptions { ClientName = name, UserId = user, ProcessId = process, IsWatched = watched, IsThisProcess = own, IsPrivileged = privileged });
 
     public Task<LeaseGrant> AcquireAsync(
         PoolSession session, long units, TimeSpan timeout = default, RentPriority priority = default, bool single = false, Token? id = null, CancellationToken token = default) =>

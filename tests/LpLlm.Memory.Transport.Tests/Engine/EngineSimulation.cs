@@ -42,7 +42,8 @@ internal sealed class EngineSimulation : IDisposable
             MaxLeasesPerClient = _random.Next(2, 8),
             MaxSegmentsPerLease = _random.Next(2, 16),
             MaxWaiting = _random.Next(1, 8),
-            MaxSessions = 12,
+            MaxSessions = 24, // 12 may be of one user
+            MaxSegments = _random.Next(4, 40),
         };
         _engine = new PoolEngine(settings, _source, _time, NullLogger.Instance, () => new Token(1, ++_nextToken));
         if (Dice(2))
@@ -155,6 +156,8 @@ internal sealed class EngineSimulation : IDisposable
             UserId = kind switch { 0 => null, 1 => 7, _ => (uint)(1000 + _random.Next(2)) },
             IsWatched = kind > 2,
             IsThisProcess = kind == 1,
+            IsPrivileged = kind is 1 or 7,
+            ProcessId = kind == 6 ? 1 + _random.Next(3) : null,
         };
         Say($"open {options.ClientName} user {options.UserId} watched {options.IsWatched} own {options.IsThisProcess}");
         var client = new SimulatedClient(options.ClientName, _engine.Open(options));
@@ -537,6 +540,7 @@ internal sealed class EngineSimulation : IDisposable
             {
                 foreach (var lease in client.Leases.Keys.ToList())
                 {
+                    See(); // the release before may have served a growth of this lease
                     _engine.Release(client.Session, lease);
                     client.Leases.Remove(lease);
                 }

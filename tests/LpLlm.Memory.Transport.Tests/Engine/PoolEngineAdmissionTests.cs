@@ -26,7 +26,7 @@ public class PoolEngineAdmissionTests
         var harness = new EngineHarness();
         var holder = harness.Open();
         var leases = Enumerable.Range(0, 10).Select(_ => harness.Acquire(holder, 10)).ToList();
-        var clients = Enumerable.Range(0, 3).Select(_ => harness.Open()).ToList();
+        var clients = Enumerable.Range(0, 3).Select(i => harness.Open(privileged: i == 2)).ToList();
 
         // The first wants most: the others, who would fit sooner, do not pass it.
         var large = harness.AcquireAsync(clients[0], 30, Long);
@@ -43,6 +43,66 @@ public class PoolEngineAdmissionTests
         small.IsCompleted.Should().BeFalse();
         harness.Engine.Release(holder, leases[4].LeaseId);
         Sent(small);
+    }
+
+    [Fact]
+    public void HighPriority_OfAnOrdinaryClient_IsNormal()
+    {
+        var harness = new EngineHarness();
+        var holder = harness.Open();
+        var lease = harness.Acquire(holder, 100);
+        var first = harness.AcquireAsync(harness.Open(), 60, Long);
+        var pushy = harness.AcquireAsync(harness.Open(), 60, Long, RentPriority.High);
+
+        harness.Engine.Release(holder, lease.LeaseId);
+
+        Sent(first);
+        pushy.IsCompleted.Should().BeFalse();
+    }
+
+    [Fact]
+    public void FrontWithoutRoom_HoldsOthersBackByTurnsOnly_AndGathersWhatComesBackMeanwhile()
+    {
+        var harness = new EngineHarness(settings => settings with { TrimPatience = TimeSpan.Zero });
+        var holder = harness.Open();
+        var leases = Enumerable.Range(0, 9).Select(_ => harness.Acquire(holder, 10)).ToList();
+        var large = harness.AcquireAsync(harness.Open(), 100, Long);
+        var small = harness.AcquireAsync(harness.Open(), 10, Long);
+
+        harness.Advance(3999);
+        small.IsCompleted.Should().BeFalse();
+        harness.Advance(1);
+        Sent(small);
+        harness.Engine.Release(holder, leases[0].LeaseId);
+        var late = Sent(harness.AcquireAsync(harness.Open(), 5));
+        harness.Advance(4000);
+
+        // Its turn again: nobody takes what comes back now.
+        var later = harness.AcquireAsync(harness.Open(), 10, Long);
+        leases.Skip(1).ToList().ForEach(lease => harness.Engine.Release(holder, lease.LeaseId));
+        later.IsCompleted.Should().BeFalse();
+        large.IsCompleted.Should().BeFalse("the small ones still hold 15");
+        late.Segments.Should().ContainSingle();
+    }
+
+    [Fact]
+    public void Waiting_OfOneProcessOrUser_LeavesPlacesForOthers()
+    {
+        var harness = new EngineHarness(settings => settings with { MaxWaiting = 8, MaxLeasesPerClient = 100 });
+        harness.Acquire(harness.Open(user: 1), 100);
+        var greedy = harness.Open(process: 11);
+        _ = harness.AcquireAsync(greedy, 1, Long);
+        _ = harness.AcquireAsync(greedy, 1, Long);
+
+        Data(Fault(harness.AcquireAsync(greedy, 1, Long))).LimitBytes.Should().Be(2, "a process has a quarter");
+        var second = harness.Open(process: 12);
+        _ = harness.AcquireAsync(second, 1, Long);
+        _ = harness.AcquireAsync(second, 1, Long);
+        Data(Fault(harness.AcquireAsync(harness.Open(process: 13), 1, Long))).LimitBytes.Should().Be(4, "a user has half");
+        _ = harness.AcquireAsync(harness.Open(user: 1001, process: 14), 1, Long);
+        _ = harness.AcquireAsync(harness.Open(user: 1001, process: 15), 1, Long);
+        Data(Fault(harness.AcquireAsync(harness.Open(user: 1002, process: 16), 1, Long))).LimitBytes.Should().Be(6, "a quarter is kept");
+        harness.AcquireAsync(harness.Open(user: 0, privileged: true), 1, Long).IsCompleted.Should().BeFalse();
     }
 
     [Fact]

@@ -152,6 +152,71 @@ public class PoolEngineLimitTests
     }
 
     [Fact]
+    public void Open_OfOneProcessOrUser_LeavesSessionsForOthersAndForTheServersOwn()
+    {
+        var harness = new EngineHarness(settings => settings with { MaxSessions = 8 });
+        harness.Open(process: 1);
+        harness.Open(process: 1);
+
+        Data(Fault(() => harness.Open(process: 1))).LimitBytes.Should().Be(2);
+        harness.Open(process: 2);
+        harness.Open(process: 3);
+        Data(Fault(() => harness.Open(process: 4))).LimitBytes.Should().Be(4);
+        harness.Open(user: 1001);
+        harness.Open(user: null);
+        Data(Fault(() => harness.Open(user: 1002))).LimitBytes.Should().Be(6);
+        harness.Open(user: 0, process: 5, privileged: true);
+        harness.Open(user: 0, process: 5, privileged: true);
+        Data(Fault(() => harness.Open(user: 0, process: 6, privileged: true))).LimitBytes.Should().Be(8);
+    }
+
+    [Fact]
+    public void MaxClientBytes_CountsAllSessionsOfAProcess()
+    {
+        var harness = new EngineHarness(settings => settings with { MaxClientBytes = 10 * Unit });
+        var first = harness.Open(process: 7);
+        var lease = harness.Acquire(first, 10);
+        var second = harness.Open(process: 7);
+
+        Data(Fault(harness.AcquireAsync(second, 1))).LimitName.Should().Be("MaxClientBytes");
+        harness.Acquire(harness.Open(process: 8), 10);
+        harness.Engine.Release(first, lease.LeaseId);
+        harness.Acquire(second, 10);
+    }
+
+    [Fact]
+    public void MaxSegments_IsNeverExceeded_IdleOnesMakePlace()
+    {
+        var harness = new EngineHarness(settings => settings with { MaxSegments = 2 });
+        var session = harness.Open();
+        var idle = harness.Acquire(session, 1);
+        var kept = harness.Acquire(session, 2);
+        Data(Fault(harness.AcquireAsync(harness.Open(), 3))).LimitName.Should().Be("MaxSegments");
+        harness.Engine.Release(session, idle.LeaseId);
+
+        harness.Acquire(harness.Open(), 3);
+
+        harness.Source.Live.Should().HaveCount(2);
+        Piece(idle).FreedPages.Should().BeTrue();
+        harness.Engine.Release(session, kept.LeaseId);
+        harness.Acquire(session, 2);
+    }
+
+    [Fact]
+    public void Growths_ThatWereGivenBackPieceByPiece_AreForgotten()
+    {
+        var harness = new EngineHarness();
+        var session = harness.Open();
+        var lease = harness.Acquire(session, 4);
+        var growths = Enumerable.Range(0, 20).Select(_ => harness.Grow(session, lease, 4)).ToList();
+        session.Requests.Should().HaveCount(21);
+
+        growths.ForEach(growth => growth.Segments.ToList().ForEach(segment => harness.Engine.Shrink(session, lease.LeaseId, [segment.Id])));
+
+        session.Requests.Should().ContainSingle();
+    }
+
+    [Fact]
     public void MaxLeasesPerClient_CountsLeasesThatWaitAndThatAreShared()
     {
         var harness = new EngineHarness(settings => settings with { MaxLeasesPerClient = 2, CapacityBytes = 20 * Unit });

@@ -129,6 +129,26 @@ public class PoolEngineReclaimTests
     }
 
     [Fact]
+    public void Over_FiresWhenTheEndedSessionCanTouchNothingAnyMore()
+    {
+        var harness = new EngineHarness();
+        var (empty, holder, sharer) = (harness.Open(), harness.Open(), harness.Open());
+        var lease = harness.Acquire(holder, 10);
+        harness.Engine.Attach(sharer, lease.Token).Dispose();
+
+        harness.Engine.Close(empty);
+        harness.Engine.Close(holder);
+
+        empty.Over.IsCancellationRequested.Should().BeTrue();
+        holder.Over.IsCancellationRequested.Should().BeFalse("its memory is still used, and it could write to it");
+        harness.Engine.Exited(holder);
+        holder.Over.IsCancellationRequested.Should().BeTrue();
+        harness.Engine.Close(sharer);
+        harness.Advance(250);
+        sharer.Over.IsCancellationRequested.Should().BeTrue("what it had was discarded");
+    }
+
+    [Fact]
     public void Row18_TwoSessionsWithTheSamePid_StayDistinct()
     {
         var harness = new EngineHarness();

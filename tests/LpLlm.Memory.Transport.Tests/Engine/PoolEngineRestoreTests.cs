@@ -57,6 +57,35 @@ public class PoolEngineRestoreTests
     public async Task Restore_OfTheSameMemoryTwice_IsRefused() =>
         (await FaultAsync(() => RestoreAsync(_harness.Open(), (7, 3), (7, 3)))).Code.Should().Be(PoolFaultCode.InvalidArgument);
 
+    [Fact]
+    public async Task Restore_OfTheSameMemoryManyTimes_IsRefusedBeforeItIsMappedOftenerThanTwice()
+    {
+        await FaultAsync(() => _harness.Engine.RestoreAsync(
+            _harness.Open(), _token, "", [.. Enumerable.Range(0, 100).Select(_ => (_harness.Source.File(7), Unit))], CancellationToken.None));
+
+        _harness.Source.All.Should().HaveCount(2);
+        _harness.Source.Live.Should().BeEmpty();
+    }
+
+    [Fact]
+    public async Task Restore_InParts_IsOneLeaseOfNoMoreSegmentsThanALeaseHas()
+    {
+        var harness = new EngineHarness(settings => settings with { MaxSegmentsPerLease = 2, MaxSegments = 3 });
+        var session = harness.Open();
+
+        using var first = await PartAsync(_token, 1);
+        using var second = await PartAsync(_token, 2);
+
+        second.LeaseId.Should().Be(first.LeaseId);
+        Data(await FaultAsync(() => PartAsync(_token, 3))).LimitName.Should().Be("MaxSegmentsPerLease");
+        using var third = await PartAsync(Token.Create(), 4);
+        Data(await FaultAsync(() => PartAsync(Token.Create(), 5))).LimitName.Should().Be("MaxSegments");
+        harness.Source.Live.Should().HaveCount(3);
+
+        Task<LeaseGrant> PartAsync(Token token, ulong inode) =>
+            harness.Engine.RestoreAsync(session, token, "", [(harness.Source.File(inode), Unit)], CancellationToken.None);
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(-Unit)]

@@ -7,6 +7,27 @@ namespace LpLlm.Memory.Transport;
 public class PoolEngineWatchTests
 {
     [Fact]
+    public async Task Watch_ThatIsNeverRead_KeepsNothingOfLeasesThatWereLetGo()
+    {
+        var harness = new EngineHarness();
+        var session = harness.Open();
+        await using var events = harness.Engine.WatchAsync(session, CancellationToken.None).GetAsyncEnumerator();
+        LeaseGrant lease;
+        for (var i = 0; i < 100; i++)
+        {
+            lease = harness.Acquire(session, 1);
+            harness.Engine.Revoke(lease.LeaseId, "gone");
+            harness.Engine.Release(session, lease.LeaseId);
+        }
+
+        lease = harness.Acquire(session, 1);
+        harness.Engine.Revoke(lease.LeaseId, "still held");
+
+        (await events.MoveNextAsync().AsTask().DefaultTimeout()).Should().BeTrue();
+        events.Current.Should().Be(new PoolEvent.Revoked(lease.LeaseId, "still held"));
+    }
+
+    [Fact]
     public async Task Trim_WhenThereIsNoRoom_IsAskedOfOthersThatHaveMemoryAndListen()
     {
         var harness = new EngineHarness();

@@ -346,6 +346,51 @@ public class PoolServiceTests
     }
 
     [Fact]
+    public void HelloAndGoodbye_OfAProcessThatLivesOn_LeavesNothingInTheServer()
+    {
+        var exited = new TaskCompletionSource();
+
+        var session = HelloAndGoodbye(exited.Task);
+        GC.Collect();
+
+        session.IsAlive.Should().BeFalse();
+        GC.KeepAlive(exited);
+    }
+
+    [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+    private WeakReference HelloAndGoodbye(Task exited)
+    {
+        var connection = _sut.Service.Accept(Peer(exited: exited));
+        var hello = Hello(connection);
+        Transport.Token.TryParse(hello.Session.Span, out var token).Should().BeTrue();
+        var session = new WeakReference(_sut.Host.Engine.Find(token));
+        session.IsAlive.Should().BeTrue();
+        Send(connection, PoolMethod.Release, new ReleaseRequest { Session = hello.Session, Goodbye = true }, ReleaseReply.Parser);
+        connection.Closed();
+        return session;
+    }
+
+    [Fact]
+    public void Acquire_ThatWouldWaitLongerThanMayBe_IsNotWrong()
+    {
+        var (connection, session) = _sut.Open();
+
+        Send(connection, PoolMethod.Acquire, new AcquireRequest(AcquireRequest(session)) { TimeoutMs = long.MaxValue }, LeaseReply.Parser)
+            .Lease.Segments.Should().ContainSingle();
+    }
+
+    [Theory]
+    [InlineData(OwnUser, true)]
+    [InlineData(AllowedUser, false)]
+    public void Hello_OfTheServersOwnUser_IsPrivileged(uint user, bool isPrivileged)
+    {
+        var (_, session) = _sut.Open(user);
+
+        Transport.Token.TryParse(session.Span, out var token).Should().BeTrue();
+        _sut.Host.Engine.Find(token)!.Options.IsPrivileged.Should().Be(isPrivileged);
+    }
+
+    [Fact]
     public async Task Watch_TellsOfRevocationTrimAndShutdown()
     {
         var (connection, session) = _sut.Open();

@@ -72,20 +72,16 @@ internal sealed class HostMemorySource : IMemorySource
     /// <param name="file">Sealed. The region owns it if the call succeeds.</param>
     /// <param name="status">Of that file, checked by the caller.</param>
     /// <param name="cancellationToken">Looked at before every 64 MiB.</param>
-    /// <exception cref="MemorySourceException">It cannot be mapped or page-locked.</exception>
+    /// <exception cref="MemorySourceException">It has holes, or cannot be mapped or page-locked.</exception>
     public Task<SharedMemoryRegion> AdoptAsync(SafeFileHandle file, MemoryFileStatus status, CancellationToken cancellationToken)
     {
         LocalPlatform.EnsureSupported();
         return Task.Run(
             () =>
             {
-                // What is there needs no room. What is not would be taken now, and a file of nothing but holes costs its maker nothing.
-                if (status.Pages.Kind != PageKind.Reserved && status.LengthBytes > status.AllocatedBytes)
-                {
-                    _budget.EnsureAvailable(status.LengthBytes - status.AllocatedBytes);
-                }
-
-                return (SharedMemoryRegion)Prepare(HostMapping.Open(file, status.LengthBytes, status.Pages), numa: null, null, cancellationToken);
+                var whole = new WholeFile(file, status.LengthBytes);
+                whole.Report(0);
+                return (SharedMemoryRegion)Prepare(HostMapping.Open(file, status.LengthBytes, status.Pages), numa: null, whole, cancellationToken);
             },
             cancellationToken);
     }

@@ -10,6 +10,9 @@ namespace LpLlm.Memory.Server;
 internal sealed class HostSegmentSource(HostMemorySettings settings, ILogger logger, IHostPinner? pinner = null, MemoryBudget? budget = null)
     : ISegmentSource
 {
+    // One at a time, on all processors: the budget is asked, then memory is taken, and two who asked the same budget would both be told yes.
+    private static readonly SemaphoreSlim Turn = new(1, 1);
+
     // mlock, whatever pinner the host has registered for its pools: a device needs the memory in the client's mapping, not in the server's.
     private readonly HostMemorySource _source = new(settings with { Shared = true, MakesSegments = true }, pinner ?? new MlockHostPinner(), logger, budget);
 
@@ -26,15 +29,20 @@ internal sealed class HostSegmentSource(HostMemorySettings settings, ILogger log
         ArgumentOutOfRangeException.ThrowIfLessThan(lengthBytes, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(lengthBytes, long.MaxValue - PoolProtocol.UnitBytes);
         var rounded = PoolProtocol.RoundUp(lengthBytes);
-        var region = (SharedMemoryRegion)await _source.ReserveAsync(rounded, progress: null, cancellationToken).ConfigureAwait(false);
-        try
+        return await InTurnAsync(CreateAsync, cancellationToken).ConfigureAwait(false);
+
+        async Task<Segment> CreateAsync()
         {
-            return new HostSegment(region, MemoryFileStatus.Read(region.Descriptor).Inode);
-        }
-        catch
-        {
-            region.Dispose();
-            throw;
+            var region = (SharedMemoryRegion)await _source.ReserveAsync(rounded, progress: null, cancellationToken).ConfigureAwait(false);
+            try
+            {
+                return new HostSegment(region, MemoryFileStatus.Read(region.Descriptor).Inode);
+            }
+            catch
+            {
+                region.Dispose();
+                throw;
+            }
         }
     }
 
@@ -45,6 +53,7 @@ internal sealed class HostSegmentSource(HostMemorySettings settings, ILogger log
             : !status.IsSealed ? $"its seals are 0x{status.Seals:x}; shrinking, growing and sealing must be forbidden (0x{MemoryFile.Seals:x}), writing must not"
             : status.LengthBytes != lengthBytes ? $"its length is {status.LengthBytes}"
             : lengthBytes < 1 || lengthBytes % PoolProtocol.UnitBytes != 0 ? $"that is no multiple of {PoolProtocol.UnitBytes}"
+            : status.AllocatedBytes < lengthBytes ? $"only {status.AllocatedBytes} B of it are there, the rest are holes, which would take memory here"
             : null;
         if (fault is not null)
         {
@@ -52,6 +61,21 @@ internal sealed class HostSegmentSource(HostMemorySettings settings, ILogger log
                 PoolFaultCode.InvalidArgument, $"The descriptor that was presented as a segment of {lengthBytes} B is none: {fault}.");
         }
 
-        return new HostSegment(await _source.AdoptAsync(file, status, cancellationToken).ConfigureAwait(false), status.Inode);
+        return await InTurnAsync(
+            async () => new HostSegment(await _source.AdoptAsync(file, status, cancellationToken).ConfigureAwait(false), status.Inode),
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    private static async Task<Segment> InTurnAsync(Func<Task<Segment>> make, CancellationToken cancellationToken)
+    {
+        await Turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await make().ConfigureAwait(false);
+        }
+        finally
+        {
+            Turn.Release();
+        }
     }
 }

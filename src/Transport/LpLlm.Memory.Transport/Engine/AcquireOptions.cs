@@ -9,6 +9,7 @@ internal sealed record AcquireOptions
     /// <summary>The same id gets the same answer, as long as the lease lives.</summary>
     public required Token RequestId { get; init; }
 
+    /// <summary>High only counts for sessions with <see cref="SessionOptions.IsPrivileged"/>; for others it is normal.</summary>
     public RentPriority Priority { get; init; }
 
     /// <summary>

@@ -22,6 +22,9 @@ internal sealed class LeaseRequest(PoolSession session, AcquireOptions options, 
     /// <summary>Refused then, unless it has its room.</summary>
     public long Deadline { get; set; } = deadline;
 
+    /// <summary>When it first was in front without room and held others back.</summary>
+    public long? FrontSince { get; set; }
+
     public RequestState State { get; set; }
 
     public List<RequestCall> Calls { get; } = [];
@@ -29,11 +32,11 @@ internal sealed class LeaseRequest(PoolSession session, AcquireOptions options, 
     /// <summary>The segments picked for it, until it is granted.</summary>
     public List<SegmentSlot> Slots { get; } = [];
 
-    /// <summary>What it was granted, by id: a segment may leave the lease and come back with another request.</summary>
-    public HashSet<ulong> SegmentIds { get; } = [];
+    /// <summary>How many of the segments it was granted its session still uses: counted, because a shrink must not search all growths of a lease.</summary>
+    public int LiveCount { get; set; }
 
-    /// <summary>What its session still uses of that.</summary>
-    public IEnumerable<SegmentSlot> LiveSlots => Lease!.Slots.Where(slot => SegmentIds.Contains(slot.Id) && slot.Users.Contains(Session));
+    /// <summary>What its session still uses of what it was granted.</summary>
+    public IEnumerable<SegmentSlot> LiveSlots => Lease!.Slots.Where(slot => slot.GrantedBy == this);
 
     /// <summary>Bytes of the segment that is to be made for it; 0 for none.</summary>
     public long MakingBytes { get; set; }

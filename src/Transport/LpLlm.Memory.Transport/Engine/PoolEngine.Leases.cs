@@ -52,7 +52,7 @@ internal sealed partial class PoolEngine
             throw EngineFaults.Exhausted(
                 ExhaustionCause.Limit,
                 $"The client has {session.Leases.Count} leases, as many as it may.",
-                $"Release leases, or raise {nameof(Settings.MaxLeasesPerClient)}.",
+                "Release leases.",
                 lease.LengthBytes,
                 nameof(Settings.MaxLeasesPerClient),
                 Settings.MaxLeasesPerClient);
@@ -172,18 +172,14 @@ internal sealed partial class PoolEngine
     {
         session.TrimDue = long.MinValue;
         _events.Add("shrunk", lease.Id, slots.Sum(slot => slot.LengthBytes), $"By client '{session.Options.ClientName}'.");
+        var growths = slots.Select(slot => slot.GrantedBy).Where(request => request?.Session == session && request.IsGrowth).ToHashSet();
         StopUsingUnsynchronized(lease, slots, session, after);
 
         // A growth of which nothing is left need not be remembered; else a client that grows and shrinks for ever would fill the server.
-        foreach (var request in session.Requests.Values.Where(request => IsOver(request, lease)).ToList())
+        foreach (var request in growths.OfType<LeaseRequest>().Where(request => request.LiveCount == 0))
         {
             session.Requests.Remove(request.Options.RequestId);
         }
-
-        static bool IsOver(LeaseRequest request, Lease lease) =>
-            request is { IsGrowth: true, State: RequestState.Granted }
-            && request.Lease == lease
-            && !request.LiveSlots.Any();
     }
 
     private void LetGoUnsynchronized(PoolSession session, Lease lease, string how, Deferred after)
@@ -205,6 +201,7 @@ internal sealed partial class PoolEngine
         _events.Add(how, lease.Id, used.Sum(slot => slot.LengthBytes), $"By client '{session.Options.ClientName}'.");
         lease.Holders.Remove(session);
         session.Leases.Remove(lease);
+        session.Watch?.Forget(lease.Id);
         StopUsingUnsynchronized(lease, used, session, after);
         _leases.Settle(lease);
     }
@@ -215,12 +212,20 @@ internal sealed partial class PoolEngine
         foreach (var slot in slots)
         {
             slot.Users.Remove(session);
+            if (slot.GrantedBy is { } request && request.Session == session)
+            {
+                request.LiveCount--;
+                slot.GrantedBy = null;
+            }
+
             if (slot.Payer != session)
             {
                 continue;
             }
 
             _quotas.Refund(session, slot.LengthBytes);
+
+            // Also beyond its quota: it has the memory already, and gets no more until it is below.
             slot.Payer = slot.Users.FirstOrDefault();
             if (slot.Payer is { } heir)
             {

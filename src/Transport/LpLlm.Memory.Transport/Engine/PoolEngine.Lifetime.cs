@@ -37,6 +37,7 @@ internal sealed partial class PoolEngine
             {
                 session.HasEnded = true;
                 EndWatchUnsynchronized(session, after);
+                after.Add(session.Over.Cancel);
             }
 
             _sessions.Clear();

@@ -58,12 +58,12 @@ internal sealed partial class PoolEngine
         var leases = session.Leases.Count + session.Requests.Values.Count(request => !request.IsGrowth && request.State != RequestState.Granted);
         if (lease is null && leases >= Settings.MaxLeasesPerClient)
         {
-            throw Limit(nameof(Settings.MaxLeasesPerClient), Settings.MaxLeasesPerClient, leases, "Release leases, or raise it");
+            throw Limit(nameof(Settings.MaxLeasesPerClient), Settings.MaxLeasesPerClient, leases, "Release leases");
         }
 
         if (lease is not null && SegmentsLeftUnsynchronized(lease) < 1)
         {
-            throw Limit(nameof(Settings.MaxSegmentsPerLease), Settings.MaxSegmentsPerLease, lease.Slots.Count, "Use another lease, or raise it");
+            throw Limit(nameof(Settings.MaxSegmentsPerLease), Settings.MaxSegmentsPerLease, lease.Slots.Count, "Use another lease");
         }
 
         return lengthBytes;
@@ -88,6 +88,9 @@ internal sealed partial class PoolEngine
         ? Settings.MaxSegmentsPerLease
         : Settings.MaxSegmentsPerLease - lease.Slots.Count
             - lease.Growths.Sum(growth => growth.State == RequestState.Making ? growth.Slots.Count + (growth.MakingBytes > 0 ? 1 : 0) : 0);
+
+    /// <summary>Segments that may yet be made or adopted.</summary>
+    private int SegmentsFreeUnsynchronized() => Settings.MaxSegments - _inventory.OpenCount - _makingSegments;
 
     private long FreeBytesUnsynchronized() => Math.Max(0, Settings.CapacityBytes - _inventory.LeasedBytes - _inventory.PendingBytes);
 

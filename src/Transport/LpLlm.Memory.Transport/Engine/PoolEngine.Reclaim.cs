@@ -115,7 +115,17 @@ internal sealed partial class PoolEngine
             }
             else
             {
-                after.Add(() => TransportLog.ClearFailed(_logger, failure, slot.LengthBytes));
+                after.Add(() =>
+                {
+                    if (failure is MemorySourceException refusal)
+                    {
+                        TransportLog.ClearRefused(_logger, slot.LengthBytes, refusal.Message);
+                    }
+                    else
+                    {
+                        TransportLog.ClearFailed(_logger, failure, slot.LengthBytes);
+                    }
+                });
                 DiscardUnsynchronized(slot, freesPages: true, after);
             }
 
@@ -130,6 +140,7 @@ internal sealed partial class PoolEngine
         foreach (var session in slot.Exposed)
         {
             session.Exposures.Remove(slot);
+            SignalIfOverUnsynchronized(session, after);
         }
 
         _events.Add("discarded", 0, slot.LengthBytes, freesPages ? "Its pages were freed." : "Its pages are left to their last holder.");

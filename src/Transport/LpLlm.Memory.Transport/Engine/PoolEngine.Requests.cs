@@ -98,6 +98,12 @@ internal sealed partial class PoolEngine
         }
 
         var lengthBytes = CheckLimitsUnsynchronized(session, lease, options, after);
+        if (options.Priority > RentPriority.Normal && !session.Options.IsPrivileged)
+        {
+            // Else whoever says so goes before everybody.
+            options = options with { Priority = RentPriority.Normal };
+        }
+
         var request = new LeaseRequest(session, options, lengthBytes, lease is not null, lease, _sequence++, 0);
         AddCallUnsynchronized(request, call);
         session.Requests.Add(options.RequestId, request);
@@ -116,17 +122,18 @@ internal sealed partial class PoolEngine
     /// </summary>
     private void WaitUnsynchronized(LeaseRequest request, Deferred after)
     {
-        if (_queue.Count > Settings.MaxWaiting)
+        var others = _queue.Waiting.Where(other => other != request).Select(other => other.Session.Options).ToList();
+        if (FairShare.FindExceeded(others, request.Session.Options, Settings.MaxWaiting) is var (most, whose))
         {
             RefuseUnsynchronized(
                 request,
                 EngineFaults.Exhausted(
                     ExhaustionCause.Limit,
-                    $"{Settings.MaxWaiting} requests wait for room already.",
-                    $"Try again later, or raise {nameof(Settings.MaxWaiting)}.",
+                    $"{most} requests {whose} wait for room already, as many as may.",
+                    "Try again later.",
                     request.LengthBytes,
                     nameof(Settings.MaxWaiting),
-                    Settings.MaxWaiting),
+                    most),
                 after);
             return;
         }

@@ -21,12 +21,18 @@ internal sealed partial class PoolEngine
     {
         var adopted = new List<Segment>();
         var surplus = new List<Segment>();
+        var inodes = new HashSet<ulong>();
         try
         {
             Change(_ => CheckRestoreUnsynchronized(session, leaseToken, name, segments));
             foreach (var (file, lengthBytes) in segments)
             {
                 adopted.Add(await _source.AdoptAsync(file, lengthBytes, cancellationToken).ConfigureAwait(false));
+                if (!inodes.Add(adopted[^1].Inode))
+                {
+                    // At once: one file named 4096 times would be 4096 mappings before it is refused.
+                    throw EngineFaults.Invalid("The same memory was presented twice.");
+                }
             }
 
             return Change(after => CommitRestoreUnsynchronized(session, leaseToken, name, adopted, surplus, after));
@@ -100,8 +106,18 @@ internal sealed partial class PoolEngine
         }
     }
 
-    private void CheckRestoreLimitsUnsynchronized(PoolSession session, Lease? lease, long newBytes, Deferred after)
+    private void CheckRestoreLimitsUnsynchronized(PoolSession session, Lease? lease, int newSegments, long newBytes, Deferred after)
     {
+        if (lease is not null && newSegments > SegmentsLeftUnsynchronized(lease))
+        {
+            throw TooMany(nameof(Settings.MaxSegmentsPerLease), Settings.MaxSegmentsPerLease, lease.Slots.Count);
+        }
+
+        if (newSegments > SegmentsFreeUnsynchronized())
+        {
+            throw TooMany(nameof(Settings.MaxSegments), Settings.MaxSegments, Settings.MaxSegments - SegmentsFreeUnsynchronized());
+        }
+
         var limit = _quotas.FindLimit(session, newBytes);
         if (limit is null && (lease is null || !lease.Holders.Contains(session)) && session.Leases.Count >= Settings.MaxLeasesPerClient)
         {
@@ -121,13 +137,26 @@ internal sealed partial class PoolEngine
         var fault = EngineFaults.Exhausted(
             ExhaustionCause.Limit,
             $"{newBytes} B were presented; {name} is {most}, of which {used} are taken.",
-            $"The memory stays the client's. Raise {name} to have the server hold it again.",
+            "The memory stays the client's" + (name == nameof(Settings.MaxLeasesPerClient) ? "." : $". Raise {name} to have the server hold it again."),
             newBytes,
             name,
             most,
             Math.Max(0, most - used));
         CountRefusalUnsynchronized(session, lease, newBytes, fault.Message, after);
         throw fault;
+
+        PoolFaultException TooMany(string name, int most, int used)
+        {
+            var fault = EngineFaults.Exhausted(
+                ExhaustionCause.Limit,
+                $"{newSegments} segments were presented; {name} is {most}, of which {used} are taken.",
+                "The memory stays the client's.",
+                newBytes,
+                name,
+                most);
+            CountRefusalUnsynchronized(session, lease, newBytes, fault.Message, after);
+            return fault;
+        }
     }
 
     private LeaseGrant CommitRestoreUnsynchronized(
@@ -135,11 +164,6 @@ internal sealed partial class PoolEngine
     {
         RequireUnsynchronized(session);
         RefuseIfStoppingUnsynchronized();
-        if (adopted.DistinctBy(segment => segment.Inode).Count() != adopted.Count)
-        {
-            throw EngineFaults.Invalid("The same memory was presented twice.");
-        }
-
         var lease = _leases.Find(leaseToken);
         if (lease is not null && !MaySharedUnsynchronized(session, lease))
         {
@@ -157,7 +181,8 @@ internal sealed partial class PoolEngine
             throw Denied();
         }
 
-        CheckRestoreLimitsUnsynchronized(session, lease, adopted.Where((_, i) => known[i] is null).Sum(segment => segment.LengthBytes), after);
+        var news = adopted.Where((_, i) => known[i] is null).ToList();
+        CheckRestoreLimitsUnsynchronized(session, lease, news.Count, news.Sum(segment => segment.LengthBytes), after);
         if (lease is null)
         {
             lease = new Lease(NewIdUnsynchronized(), leaseToken, name, session.Options, _clock.Now);

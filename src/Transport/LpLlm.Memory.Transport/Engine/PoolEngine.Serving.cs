@@ -2,6 +2,17 @@ namespace LpLlm.Memory.Transport.Engine;
 
 internal sealed partial class PoolEngine
 {
+    // Four times what clients have to answer a trim, by default.
+    private static readonly TimeSpan FrontWindow = TimeSpan.FromSeconds(4);
+
+    // A client that asks for what the host does not have, again and again, must not fill the log.
+    private static readonly TimeSpan FailureLogInterval = TimeSpan.FromSeconds(1);
+
+    private long _failureLogDue = long.MinValue;
+
+    // Segments that are promised or being made.
+    private int _makingSegments;
+
     /// <summary>Serves those in front as long as there is room; then uses what is left.</summary>
     private void PumpUnsynchronized(Deferred after)
     {
@@ -10,7 +21,7 @@ internal sealed partial class PoolEngine
             return;
         }
 
-        while (_queue.Front is { } front && TryServeUnsynchronized(front, after))
+        while (_queue.Front is { } front && (TryServeUnsynchronized(front, after) || TryServeBehindUnsynchronized(front, after)))
         {
         }
 
@@ -34,6 +45,25 @@ internal sealed partial class PoolEngine
     }
 
     /// <summary>
+    /// The front has no room. It holds the others back for <see cref="FrontWindow"/>, so that what comes back gathers for it, then lets them
+    /// pass as long, and so on until its deadline: a large request does not starve, and memory does not lie idle for 5 min because of one.
+    /// </summary>
+    private bool TryServeBehindUnsynchronized(LeaseRequest front, Deferred after)
+    {
+        if (_queue.Count == 1)
+        {
+            return false;
+        }
+
+        var since = front.FrontSince ??= _clock.Now;
+        var windows = (long)(_clock.Since(since) / FrontWindow);
+        ArmUnsynchronized(_clock.Add(since, FrontWindow * (windows + 1)));
+        return windows % 2 == 1
+            && _queue.FindBehind(front, Settings.CapacityBytes - _inventory.ChargedBytes + _inventory.IdleBytes) is { } request
+            && TryServeUnsynchronized(request, after);
+    }
+
+    /// <summary>
     /// Takes idle segments, and reserves the bytes of one more for the rest: from free capacity, then from idle segments that do not fit, which
     /// are discarded for it. All or nothing.
     /// </summary>
@@ -54,7 +84,7 @@ internal sealed partial class PoolEngine
                 EngineFaults.Exhausted(
                     ExhaustionCause.Limit,
                     $"The lease has {Settings.MaxSegmentsPerLease} segments, as many as it may.",
-                    $"Use another lease, or raise {nameof(Settings.MaxSegmentsPerLease)}.",
+                    "Use another lease.",
                     request.LengthBytes,
                     nameof(Settings.MaxSegmentsPerLease),
                     Settings.MaxSegmentsPerLease),
@@ -70,9 +100,31 @@ internal sealed partial class PoolEngine
             return false;
         }
 
+        if (rest > 0 && victims.Count == 0 && SegmentsFreeUnsynchronized() < 1)
+        {
+            // A descriptor each: an idle segment makes place for one that is needed.
+            if (_inventory.SelectVictims(1, picked) is not { } idle)
+            {
+                RefuseUnsynchronized(
+                    request,
+                    EngineFaults.Exhausted(
+                        ExhaustionCause.Limit,
+                        $"The server has {Settings.MaxSegments} segments, as many as it can have descriptors for.",
+                        "Release leases, ask for larger ones, or raise the server's limit of open files (ulimit -n).",
+                        request.LengthBytes,
+                        nameof(Settings.MaxSegments),
+                        Settings.MaxSegments),
+                    after);
+                return true;
+            }
+
+            victims = idle;
+        }
+
         _queue.Remove(request);
         request.State = RequestState.Making;
         request.MakingBytes = rest;
+        _makingSegments += rest > 0 ? 1 : 0;
         request.MissingBytes = missing;
         _inventory.Promise(rest - missing);
         foreach (var slot in picked)
@@ -126,6 +178,7 @@ internal sealed partial class PoolEngine
         var lengthBytes = request.MakingBytes;
         EndOperationUnsynchronized(after);
         request.MakingBytes = 0;
+        _makingSegments--;
         _inventory.Refund(lengthBytes);
         if (made is not null)
         {
@@ -159,8 +212,9 @@ internal sealed partial class PoolEngine
             _inventory.Lose(source.QuarantinedBytes);
         }
 
-        if (failure is not OperationCanceledException)
+        if (failure is not OperationCanceledException && _clock.Now >= _failureLogDue)
         {
+            _failureLogDue = _clock.After(FailureLogInterval);
             after.Add(() => TransportLog.CreateFailed(_logger, failure is MemorySourceException ? null : failure, lengthBytes, failure.Message));
         }
     }
@@ -199,9 +253,10 @@ internal sealed partial class PoolEngine
         foreach (var slot in request.Slots)
         {
             AppendUnsynchronized(lease, slot, session);
-            request.SegmentIds.Add(slot.Id);
+            slot.GrantedBy = request;
         }
 
+        request.LiveCount = request.Slots.Count;
         request.Slots.Clear();
         request.State = RequestState.Granted;
         _events.Add(request.IsGrowth ? "grown" : "acquired", lease.Id, request.LengthBytes, $"By client '{session.Options.ClientName}'.");
@@ -254,6 +309,7 @@ internal sealed partial class PoolEngine
         if (wasMaking && !request.IsCreating)
         {
             _inventory.Refund(request.MakingBytes - request.MissingBytes);
+            _makingSegments -= request.MakingBytes > 0 ? 1 : 0;
         }
 
         request.MissingBytes = 0;

@@ -2,20 +2,24 @@ namespace LpLlm.Memory.Transport.Engine;
 
 internal sealed partial class PoolEngine
 {
+    // A session that is neither connected nor holds anything has nothing to come back for: one that connects and leaves in a loop must not use up
+    // MaxSessions. A second, so that a withdrawal by way of another connection still finds it.
+    private static readonly TimeSpan EmptySessionPatience = TimeSpan.FromSeconds(1);
+
     /// <summary>Opens a session, connected.</summary>
     public PoolSession Open(SessionOptions options) => Change(_ =>
     {
         RefuseIfStoppingUnsynchronized();
-        if (_sessions.Count >= Settings.MaxSessions)
+        if (FairShare.FindExceeded([.. _sessions.Values.Select(other => other.Options)], options, Settings.MaxSessions) is var (most, whose))
         {
             _refusedRequests++;
             throw EngineFaults.Exhausted(
                 ExhaustionCause.Limit,
-                $"The server has {_sessions.Count} sessions, as many as it may.",
-                $"End other clients, or raise {nameof(Settings.MaxSessions)}.",
+                $"The server has {most} sessions {whose}, as many as it may.",
+                "End other clients, or raise MaxClients.",
                 0,
                 nameof(Settings.MaxSessions),
-                Settings.MaxSessions);
+                most);
         }
 
         var session = new PoolSession(_newToken(), options) { Connections = 1 };
@@ -58,7 +62,7 @@ internal sealed partial class PoolEngine
         }
 
         session.LastSign = _clock.Now;
-        ArmUnsynchronized(_clock.After(Settings.SessionTimeout));
+        ArmUnsynchronized(_clock.After(PatienceUnsynchronized(session)));
         EndRequestsUnsynchronized(session, "The client has disconnected.", after);
         EndWatchUnsynchronized(session, after);
         _events.Add("detached", 0, session.ChargedBytes, $"Client '{session.Options.ClientName}' has lost its connections.");
@@ -84,6 +88,7 @@ internal sealed partial class PoolEngine
         }
 
         EndSessionUnsynchronized(session, "exited", after);
+        SignalIfOverUnsynchronized(session, after);
         exposures.ForEach(slot => ReconsiderUnsynchronized(slot, after));
         PumpUnsynchronized(after);
     });
@@ -126,6 +131,9 @@ internal sealed partial class PoolEngine
         }
     }
 
+    private TimeSpan PatienceUnsynchronized(PoolSession session) =>
+        session is { Connections: 0, Leases.Count: 0 } && Settings.SessionTimeout > EmptySessionPatience ? EmptySessionPatience : Settings.SessionTimeout;
+
     private void ExpireSessionsUnsynchronized(Deferred after)
     {
         // A watched session without leases and connections is of no use: a client that connects anew each time must not use up MaxSessions.
@@ -133,7 +141,7 @@ internal sealed partial class PoolEngine
             .Where(session => !session.Options.IsWatched || session is { Connections: 0, Leases.Count: 0 })
             .ToList())
         {
-            var end = _clock.Add(session.LastSign, Settings.SessionTimeout);
+            var end = _clock.Add(session.LastSign, PatienceUnsynchronized(session));
             if (end > _clock.Now)
             {
                 ArmUnsynchronized(end);
@@ -181,6 +189,16 @@ internal sealed partial class PoolEngine
         if (!isClosed)
         {
             after.Add(() => TransportLog.SessionReclaimed(_logger, session.Options.ClientName, session.Options.ProcessId, how, leases, bytes));
+        }
+
+        SignalIfOverUnsynchronized(session, after);
+    }
+
+    private static void SignalIfOverUnsynchronized(PoolSession session, Deferred after)
+    {
+        if (session is { HasEnded: true, Exposures.Count: 0 })
+        {
+            after.Add(session.Over.Cancel);
         }
     }
 }

@@ -82,12 +82,14 @@ internal sealed partial class PoolEngine
     {
         if (_isDisposed
             || SegmentSizes.Exceeds(_inventory.FreshBytes, Settings.SegmentBytes, Settings.WarmBytes)
+            || SegmentsFreeUnsynchronized() < 1
             || SegmentSizes.Exceeds(_inventory.ChargedBytes, Settings.SegmentBytes, Settings.CapacityBytes))
         {
             return false;
         }
 
         _inventory.Promise(Settings.SegmentBytes);
+        _makingSegments++;
         _operations++;
         return true;
     }
@@ -109,6 +111,7 @@ internal sealed partial class PoolEngine
         {
             EndOperationUnsynchronized(after);
             _inventory.Refund(Settings.SegmentBytes);
+            _makingSegments--;
             if (made is not null)
             {
                 SettleUnsynchronized(_inventory.Add(made, SlotState.Reserved), after);

@@ -50,7 +50,7 @@ internal sealed partial class PoolEngine : IAsyncDisposable
         _clock = new EngineClock(time);
         _started = _clock.Now;
         _inventory = new SegmentInventory(settings.SegmentBytes);
-        _queue = new AdmissionQueue(settings.MaxWaiting);
+        _queue = new AdmissionQueue();
         _quotas = new QuotaBook(settings);
         _trims = new TrimCoordinator(settings.TrimPatience, _clock);
         _events = new EventLog(settings.EventCapacity, _clock);

@@ -15,19 +15,23 @@ internal sealed record PoolEngineSettings
     /// <summary>Longest lease.</summary>
     public long MaxLeaseBytes { get; init; } = long.MaxValue;
 
-    /// <summary>Bytes of one session.</summary>
+    /// <summary>Bytes of all sessions of one process, or of one session where the process is not known.</summary>
     public long MaxClientBytes { get; init; } = long.MaxValue;
 
     /// <summary>Bytes of all sessions of one user.</summary>
     public long MaxUserBytes { get; init; } = long.MaxValue;
 
+    /// <summary>All clients together; see <see cref="FairShare"/>.</summary>
     public int MaxSessions { get; init; } = 1024;
 
     public int MaxLeasesPerClient { get; init; } = 64;
 
     public int MaxSegmentsPerLease { get; init; } = 4096;
 
-    /// <summary>Requests that wait for room, all clients together.</summary>
+    /// <summary>Segments at a time, all clients together: each takes a descriptor of the server.</summary>
+    public int MaxSegments { get; init; } = int.MaxValue;
+
+    /// <summary>Requests that wait for room, all clients together; see <see cref="FairShare"/>.</summary>
     public int MaxWaiting { get; init; } = 1024;
 
     /// <summary>Longest wait for room that a request can ask for.</summary>
@@ -36,7 +40,7 @@ internal sealed record PoolEngineSettings
     /// <summary>Time between a client's end and the reuse of its memory: device copies that it started drain.</summary>
     public TimeSpan QuarantineTime { get; init; } = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>How long a client lives without a sign of life, where its process cannot be watched; and any without connection and lease.</summary>
+    /// <summary>How long a client lives without a sign of life, where its process cannot be watched; and at most a second without connection and lease.</summary>
     public TimeSpan SessionTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>How long clients that were asked to trim have before a request that can wait no longer is refused. Zero: nobody is asked.</summary>

@@ -18,6 +18,12 @@ internal sealed class PoolSession(Token token, SessionOptions options)
     /// <summary>Its process is proven to be gone.</summary>
     public bool HasExited { get; set; }
 
+    /// <summary>
+    /// Fires when it has ended and nothing is exposed to it any more: the end of its process matters no longer, and whoever waits for that may
+    /// let go of the session.
+    /// </summary>
+    public CancellationTokenSource Over { get; } = new();
+
     /// <summary>What counts by its quota.</summary>
     public long ChargedBytes { get; set; }
 

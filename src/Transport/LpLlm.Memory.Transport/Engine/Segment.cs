@@ -23,7 +23,8 @@ internal abstract class Segment(long lengthBytes, bool isPageLocked)
     /// <summary>A path by which a process of the same user can open it while the server lives and holds it.</summary>
     public abstract string Path { get; }
 
-    /// <summary>Overwrites all bytes with zeros, off the caller's thread: 13 ms a GiB.</summary>
+    /// <summary>Overwrites all bytes with zeros, off the caller's thread.</summary>
+    /// <exception cref="MemorySourceException">A client has taken pages out of it: it is to be discarded, for filling it again would take memory.</exception>
     public abstract ValueTask ClearAsync();
 
     /// <summary>

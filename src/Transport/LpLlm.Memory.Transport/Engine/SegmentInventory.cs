@@ -9,6 +9,9 @@ internal sealed class SegmentInventory(long segmentBytes)
 
     public IReadOnlyCollection<SegmentSlot> Slots => _slots;
 
+    /// <summary>Segments but those that are being discarded.</summary>
+    public int OpenCount { get; private set; }
+
     public long LeasedBytes { get; private set; }
 
     public long PeakLeasedBytes { get; private set; }
@@ -138,6 +141,7 @@ internal sealed class SegmentInventory(long segmentBytes)
     private void Count(SegmentSlot slot, int sign)
     {
         var bytes = sign * slot.LengthBytes;
+        OpenCount += slot.State == SlotState.Discarding ? 0 : sign;
         switch (slot.State)
         {
             case SlotState.Leased:

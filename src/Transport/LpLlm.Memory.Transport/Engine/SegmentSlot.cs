@@ -18,6 +18,9 @@ internal sealed class SegmentSlot(Segment segment)
     /// <summary>Sessions that use it now: it goes back when there is none.</summary>
     public HashSet<PoolSession> Users { get; } = [];
 
+    /// <summary>The request that brought it into its lease, as long as that request's session uses it.</summary>
+    public LeaseRequest? GrantedBy { get; set; }
+
     /// <summary>The user by whose quota it counts.</summary>
     public PoolSession? Payer { get; set; }
 

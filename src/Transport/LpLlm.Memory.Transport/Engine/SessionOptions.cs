@@ -17,6 +17,12 @@ internal sealed record SessionOptions
     /// </summary>
     public bool IsWatched { get; init; }
 
+    /// <summary>
+    /// Whether it is root, the server's own user or its own process: for these a part of sessions and queue is kept, and only theirs are requests
+    /// of high priority.
+    /// </summary>
+    public bool IsPrivileged { get; init; }
+
     /// <summary>Whether the server trusts it not to touch what it gave back, because it is the same process: its memory needs no proof of death.</summary>
     public bool IsThisProcess { get; init; }
 }

@@ -25,6 +25,9 @@ internal sealed class SessionWatch
         Wake(after);
     }
 
+    /// <summary>The session has let go of the lease: what it was to be told of it is void. Else a client that never reads could fill the server.</summary>
+    public void Forget(ulong leaseId) => _pending.RemoveAll(pending => pending is PoolEvent.Revoked revoked && revoked.LeaseId == leaseId);
+
     public void End(Deferred after)
     {
         HasEnded = true;

@@ -17,6 +17,7 @@ internal sealed partial class PoolServiceConnection
             UserId = peer.UserId,
             IsWatched = peer.Exited is not null,
             IsThisProcess = peer.IsThisProcess,
+            IsPrivileged = IsAdministrator || peer.IsThisProcess,
         };
         IReadOnlyList<LeaseGrant>? resumed = null;
         var session = request.Session.IsEmpty ? null : TryResume(Requests.Token(request.Session, "session"), options, out resumed);
@@ -142,6 +143,7 @@ internal sealed partial class PoolServiceConnection
         }
     }
 
+    /// <summary>Not for longer than the session matters: a process that says hello and goodbye for ever must not fill the server with what is gone.</summary>
     private void WatchProcess(PoolSession session) =>
         _ = peer.Exited?.ContinueWith(
             static (_, state) =>
@@ -150,7 +152,7 @@ internal sealed partial class PoolServiceConnection
                 engine.Exited(session);
             },
             (engine, session),
-            CancellationToken.None,
+            session.Over.Token,
             TaskContinuationOptions.OnlyOnRanToCompletion,
             TaskScheduler.Default);
 

@@ -31,10 +31,11 @@ internal static class Requests
             ? (RentPriority)priority
             : throw FaultCodec.Invalid($"priority is {priority}: it must be -1 (low), 0 (normal) or 1 (high).");
 
+    /// <summary>At most the longest wait there is: who would wait longer is not wrong, and may ask again.</summary>
     public static TimeSpan Wait(long milliseconds, TimeSpan longest) =>
-        milliseconds >= 0 && milliseconds <= longest.TotalMilliseconds
-            ? TimeSpan.FromMilliseconds(milliseconds)
-            : throw FaultCodec.Invalid($"timeout_ms is {milliseconds}: it must be from 0 to {longest.TotalMilliseconds:0}.");
+        milliseconds < 0 ? throw FaultCodec.Invalid($"timeout_ms is {milliseconds}: it must not be negative.")
+            : milliseconds < longest.TotalMilliseconds ? TimeSpan.FromMilliseconds(milliseconds)
+            : longest;
 
     public static string Text(string text, string field) =>
         text.Length <= PoolProtocol.MaxTextLength && !text.Any(char.IsControl)
