@@ -683,6 +683,68 @@ public abstract class PoolTransportContract
         await EchoesAsync(run.Channel);
     }
 
+    [Theory]
+    [InlineData(HeldReply.Sent)]
+    [InlineData(HeldReply.TooLong)]
+    [InlineData(HeldReply.WithAClosedFile)]
+    [InlineData(HeldReply.Late)]
+    public async Task SendAsync_ReplyWithAHold_DisposesItOnce(HeldReply kind)
+    {
+        await using var run = await StartAsync();
+        var hold = new CountingHold();
+        var closed = OpenFile();
+        closed.Dispose();
+        var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        run.Handler.OnCall = async (method, request, _) =>
+        {
+            if (method is not PoolMethod.Acquire)
+            {
+                return new PoolMessage(request.Payload);
+            }
+
+            started.SetResult();
+            await (kind is HeldReply.Late ? release.Task : Task.CompletedTask);
+            return new PoolMessage(
+                kind is HeldReply.TooLong ? new byte[Limits.MaxMessageBytes + 1] : request.Payload,
+                kind is HeldReply.WithAClosedFile ? [closed] : []) { Hold = hold };
+        };
+        using var source = new CancellationTokenSource();
+        var call = run.Channel.SendAsync(PoolMethod.Acquire, Text("held"), source.Token).AsTask();
+        await started.Task.DefaultTimeout();
+        if (kind is HeldReply.Late)
+        {
+            await source.CancelAsync();
+            await FluentActions.Awaiting(() => call.DefaultTimeout()).Should().ThrowAsync<OperationCanceledException>();
+            await run.Channel.DisposeAsync().DefaultTimeout();
+            hold.Disposals.Should().Be(0);
+            release.SetResult();
+        }
+        else if (kind is HeldReply.Sent)
+        {
+            (await call.DefaultTimeout()).Dispose();
+        }
+        else
+        {
+            await FaultOfAsync(new ValueTask<PoolMessage>(call));
+        }
+
+        await TestTimeouts.UntilAsync(() => hold.Disposals > 0);
+        hold.Disposals.Should().Be(1);
+    }
+
+    [Fact]
+    public async Task WatchAsync_EventsWithHolds_DisposesEach()
+    {
+        await using var run = await StartAsync();
+        var holds = Enumerable.Range(0, 20).Select(_ => new CountingHold()).ToArray();
+        run.Handler.OnWatch = (_, _) => Held(holds);
+
+        await FluentActions.Awaiting(() => ReadAsync(run.Channel.WatchAsync(Text(""), default)).DefaultTimeout()).Should().ThrowAsync<PoolFaultException>("the last is too long");
+
+        await TestTimeouts.UntilAsync(() => holds.All(hold => hold.Disposals == 1));
+    }
+
     /// <summary>A server with one client.</summary>
     private async Task<Run> StartAsync(PoolTransportLimits? limits = null, PoolTransportLimits? clientLimits = null)
     {
@@ -762,6 +824,16 @@ public abstract class PoolTransportContract
         yield return new PoolMessage("file"u8.ToArray(), file);
     }
 
+    /// <summary>The last is too long.</summary>
+    private static async IAsyncEnumerable<PoolMessage> Held(CountingHold[] holds)
+    {
+        foreach (var hold in holds)
+        {
+            await Task.Yield();
+            yield return new PoolMessage(new byte[hold == holds[^1] ? Limits.MaxMessageBytes + 1 : 1]) { Hold = hold };
+        }
+    }
+
     private static PoolMessage Text(string text) => new(Encoding.UTF8.GetBytes(text));
 
     private static byte[] RandomBytes(int lengthBytes)
@@ -800,6 +872,31 @@ public abstract class PoolTransportContract
         }
 
         return count;
+    }
+
+    /// <summary>What becomes of a reply whose <see cref="PoolMessage.Hold"/> has to be disposed in any case.</summary>
+    public enum HeldReply
+    {
+        /// <summary>It arrives.</summary>
+        Sent,
+
+        /// <summary>It is longer than a message may be.</summary>
+        TooLong,
+
+        /// <summary>Its descriptor is closed already.</summary>
+        WithAClosedFile,
+
+        /// <summary>Its caller has cancelled and disconnected.</summary>
+        Late,
+    }
+
+    private sealed class CountingHold : IDisposable
+    {
+        private int _disposals;
+
+        public int Disposals => Volatile.Read(ref _disposals);
+
+        public void Dispose() => Interlocked.Increment(ref _disposals);
     }
 
     private sealed class Run(PoolTransport server, PoolTransport client, PoolListener listener, Handler handler) : IAsyncDisposable

@@ -3,6 +3,9 @@ namespace LpLlm.Memory.Transport.Grpc;
 /// <summary>Answers with what it was sent; Acquire waits until its token fires.</summary>
 internal sealed class EchoHandler : IPoolConnectionHandler
 {
+    /// <summary>What every connection is refused with, if anything.</summary>
+    public PoolFaultException? Refusal { get; set; }
+
     public List<PoolPeer> Peers { get; } = [];
 
     public TaskCompletionSource Waiting { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -15,6 +18,11 @@ internal sealed class EchoHandler : IPoolConnectionHandler
 
     public IPoolConnection Accept(PoolPeer peer)
     {
+        if (Refusal is { } refusal)
+        {
+            throw refusal;
+        }
+
         lock (Peers)
         {
             Peers.Add(peer);

@@ -166,7 +166,17 @@ public sealed class GrpcTransportTests : IDisposable
         }
 
         (await Unix(new GrpcTransportSettings()).Awaiting(t => t.BindAsync(UnixEndPoint, new EchoHandler(), default).AsTask())
-            .Should().ThrowAsync<InvalidOperationException>()).WithMessage("*chmod 700*");
+            .Should().ThrowAsync<InvalidOperationException>()).WithMessage("*chmod go-w*");
+    }
+
+    [SkippableFact]
+    public async Task Row23_ServerOfAnotherUserInTmp_IsNoServer()
+    {
+        Skip.IfNot(OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess, "Only root can listen as somebody else.");
+        using var impostor = Impostor.Listen(UnixEndPoint.AbsolutePath);
+
+        (await Unix(new GrpcTransportSettings()).Awaiting(t => t.ConnectAsync(UnixEndPoint, default).DefaultTimeout())
+            .Should().ThrowAsync<PoolProtocolException>()).WithMessage($"*{Impostor.UserId}*");
     }
 
     private Uri UnixEndPoint => new($"grpc+unix://{_directory.FullName}/pool.sock");

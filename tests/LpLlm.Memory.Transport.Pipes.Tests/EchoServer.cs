@@ -6,6 +6,13 @@ internal sealed class EchoServer : IPoolConnectionHandler
     private int _accepted;
     private int _closed;
 
+    /// <summary>Called for each connection before it is accepted.</summary>
+    public Action? OnAccept { get; set; }
+
+    public Func<PoolMessage, PoolMessage>? OnReply { get; set; }
+
+    public bool AdmitsOtherUsers { get; init; }
+
     public int Accepted => Volatile.Read(ref _accepted);
 
     public int Closed => Volatile.Read(ref _closed);
@@ -13,6 +20,7 @@ internal sealed class EchoServer : IPoolConnectionHandler
     public IPoolConnection Accept(PoolPeer peer)
     {
         Interlocked.Increment(ref _accepted);
+        OnAccept?.Invoke();
         return new Connection(this);
     }
 
@@ -21,7 +29,7 @@ internal sealed class EchoServer : IPoolConnectionHandler
         public ValueTask<PoolMessage> HandleAsync(PoolMethod method, PoolMessage request, CancellationToken cancellationToken)
         {
             request.Dispose();
-            return ValueTask.FromResult(new PoolMessage(request.Payload));
+            return ValueTask.FromResult(server.OnReply is { } reply ? reply(request) : new PoolMessage(request.Payload));
         }
 
         public async IAsyncEnumerable<PoolMessage> WatchAsync(

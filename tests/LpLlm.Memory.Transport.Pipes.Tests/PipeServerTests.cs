@@ -45,6 +45,8 @@ public sealed class PipeServerTests : IDisposable
             await RawClient.GreetAsync(_directory.SocketFile),
             await RawClient.GreetAsync(_directory.SocketFile),
         };
+        await idle.SendAsync(RawClient.Frame(7, 3));
+        await idle.ReceiveAsync(FrameHeader.LengthBytes + 3);
         await slow[1].SendAsync(Preface.Create()[..3]);
         await slow[2].SendAsync(RawClient.Frame(1, 100)[..1]);
         await slow[3].SendAsync(RawClient.Frame(1, 100)[..50]);
@@ -296,6 +298,112 @@ public sealed class PipeServerTests : IDisposable
         await stuck[0].ReceiveAsync(FrameHeader.LengthBytes + 60_000);
         await stuck[1].ReceiveAsync(30 * (FrameHeader.LengthBytes + 9000));
         stuck.ForEach(client => client.Dispose());
+    }
+
+    [Fact]
+    public async Task Row32_ConnectionThatIsBusyFromItsStart_DoesNotHoldUpTheNext()
+    {
+        using var release = new ManualResetEventSlim();
+        _server.OnAccept = () =>
+        {
+            if (_server.Accepted == 1)
+            {
+                release.Wait(TimeSpan.FromMinutes(1));
+            }
+        };
+        await using var listener = await BindAsync(Limits);
+        using var first = await RawClient.ConnectAsync(_directory.SocketFile);
+        await TestTimeouts.UntilAsync(() => _server.Accepted == 1);
+        try
+        {
+            await using var second = await ConnectAsync();
+            await EchoesAsync(second);
+        }
+        finally
+        {
+            release.Set();
+        }
+    }
+
+    [Fact]
+    public async Task Row7_ClientThatRequestsNothing_IsDisconnected()
+    {
+        await using var listener = await BindAsync(Limits with { ReadTimeout = TimeSpan.FromMilliseconds(100) });
+        using var client = await RawClient.GreetAsync(_directory.SocketFile);
+        await client.SendAsync(RawClient.Frame(1, 0, FrameKind.Cancel));
+
+        await client.EndAsync();
+
+        await TestTimeouts.UntilAsync(() => _server.Closed == 1);
+    }
+
+    [Fact]
+    public async Task Row8_DescriptorsThatCannotLeave_EndTheConnection()
+    {
+        using var file = OpenFile(out _);
+        _server.OnReply = request => new PoolMessage(request.Payload, file);
+        await using var listener = await BindAsync(Limits with { ReadTimeout = TimeSpan.FromMilliseconds(300) });
+        using var client = await RawClient.GreetAsync(_directory.SocketFile);
+
+        // 64 KiB more than the kernel's buffer of about 200 KiB, and less than MaxUnsentBytes: of these the client never reads a byte.
+        for (var i = 0u; i < 20; i++)
+        {
+            await client.SendAsync(RawClient.Frame(i + 1, 32 << 10));
+        }
+
+        await TestTimeouts.UntilAsync(() => _server.Closed == 1);
+    }
+
+    [Fact]
+    public void UserConnections_OfAnotherUser_AreAQuarterAtMost()
+    {
+        var sut = new Sockets.UserConnections(maxConnections: 8, ownUserId: 1000);
+        var (root, own, other) = (Peer(0), Peer(1000), Peer(1001));
+        for (var i = 0; i < 20; i++)
+        {
+            sut.Enter(root);
+            sut.Enter(own);
+            sut.Enter(new PoolPeer { Description = "far away" });
+        }
+
+        sut.Enter(other);
+        sut.Enter(other);
+        sut.Invoking(s => s.Enter(other)).Should().Throw<PoolFaultException>().Which.Code.Should().Be(PoolFaultCode.ResourceExhausted);
+        sut.Enter(Peer(1002));
+        sut.Leave(other);
+        sut.Enter(other);
+
+        static PoolPeer Peer(uint user) => new() { Description = "x", UserId = user };
+    }
+
+    [Fact]
+    public void DescriptorHeadroom_OfTwoListeners_IsSharedAndGivenBack()
+    {
+        using var first = Sockets.DescriptorHeadroom.Take(int.MaxValue);
+        using (var second = Sockets.DescriptorHeadroom.Take(int.MaxValue))
+        {
+            first.Connections.Should().BeLessThan(int.MaxValue).And.BeGreaterThan(second.Connections);
+            second.Free.Should().BeLessThanOrEqualTo(first.Free - (2 * first.Connections) + 100, "others open and close files meanwhile");
+        }
+
+        Sockets.DescriptorHeadroom.Take(1).Dispose();
+    }
+
+    [Fact]
+    public async Task Cancellations_CountForTheRate()
+    {
+        await using var listener = await BindAsync(Limits with { MaxRequestsPerSecond = 100 });
+        using var client = await RawClient.GreetAsync(_directory.SocketFile);
+        var started = TimeProvider.System.GetTimestamp();
+        for (var i = 0u; i < 150; i++)
+        {
+            await client.SendAsync(RawClient.Frame(i + 1, 0, FrameKind.Cancel));
+        }
+
+        await client.SendAsync(RawClient.Frame(1000, 3));
+
+        await client.ReceiveAsync(FrameHeader.LengthBytes + 3);
+        TimeProvider.System.GetElapsedTime(started).Should().BeGreaterThan(TimeSpan.FromSeconds(0.4), "a burst of 100 is free, the next 50 take 10 ms each");
     }
 
     [Fact]

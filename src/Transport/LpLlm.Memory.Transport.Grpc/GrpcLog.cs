@@ -29,6 +29,9 @@ internal static partial class GrpcLog
     [LoggerMessage(2208, LogLevel.Warning, "Accepting a connection failed; trying again in {Delay}")]
     public static partial void AcceptFailed(ILogger logger, Exception exception, TimeSpan delay);
 
+    [LoggerMessage(2209, LogLevel.Warning, "Only {Connections} connections at a time instead of {Wanted}: the process may have {Files} open files and has {Open}. Raise the limit (LimitNOFILE, ulimit -n)")]
+    public static partial void FewerConnections(ILogger logger, int connections, int wanted, ulong files, int open);
+
     [LoggerMessage(2210, LogLevel.Information, "Storage client '{ClientId}' of {Peer} has {LengthBytes} B")]
     public static partial void StorageLeased(ILogger logger, string clientId, string peer, long lengthBytes);
 

@@ -1,5 +1,6 @@
 using LpLlm.Memory.Transport;
 using LpLlm.Memory.Transport.Grpc;
+using LpLlm.Memory.Transport.Grpc.Storage;
 
 namespace LpLlm.Memory;
 
@@ -19,6 +20,9 @@ public sealed class GrpcPoolTransportOptions
     /// <summary>Whether TCP may be served on other than loopback addresses. Needs an <see cref="AccessToken"/>. Default false.</summary>
     public bool AllowRemote { get; set; }
 
+    /// <summary>For hosts that were told sizes in the original's terms; not configurable.</summary>
+    internal StorageSettings Storage { get; set; } = new();
+
     internal void Validate(ICollection<string> errors)
     {
         // The token itself is not named.
@@ -34,5 +38,5 @@ public sealed class GrpcPoolTransportOptions
     }
 
     internal GrpcTransportSettings ToSettings(PoolTransportLimits? limits) =>
-        new() { Limits = limits ?? new PoolTransportLimits(), AccessToken = AccessToken, AllowRemote = AllowRemote };
+        new() { Limits = limits ?? new PoolTransportLimits(), AccessToken = AccessToken, AllowRemote = AllowRemote, Storage = Storage };
 }

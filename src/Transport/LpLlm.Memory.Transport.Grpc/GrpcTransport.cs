@@ -52,11 +52,11 @@ internal sealed class GrpcTransport : PoolTransport
         GrpcEndPoint.Check(endPoint, Scheme);
         ArgumentNullException.ThrowIfNull(handler);
         cancellationToken.ThrowIfCancellationRequested();
-        var socket = Scheme == GrpcEndPoint.Unix ? ListenSocket.BindUnix(endPoint) : BindTcp(endPoint);
+        var socket = Scheme == GrpcEndPoint.Unix ? ListenSocket.BindUnix(endPoint, handler.AdmitsOtherUsers) : BindTcp(endPoint);
         List<IGrpcService> services = [new PoolMethods()];
         if (handler is IPoolEngineHost { Engine: var engine })
         {
-            services.Add(new StorageService(engine, _time, _loggers.CreateLogger<StorageService>()));
+            services.Add(new StorageService(engine, _settings.Storage, _time, _loggers.CreateLogger<StorageService>()));
         }
 
         return await GrpcListener.StartAsync(socket, handler, services, _settings, _time, _loggers, cancellationToken).ConfigureAwait(false);

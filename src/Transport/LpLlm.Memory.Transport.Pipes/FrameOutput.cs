@@ -11,9 +11,10 @@ namespace LpLlm.Memory.Transport.Pipes;
 /// </summary>
 /// <param name="socket">Connected.</param>
 /// <param name="maxUnsentBytes">What may wait for the other end to read.</param>
+/// <param name="stuckTimeout">How long descriptors may wait to leave.</param>
 /// <param name="time">For retries.</param>
 /// <param name="failed">Told once that nothing more can be sent.</param>
-internal sealed class FrameOutput(Socket socket, int maxUnsentBytes, TimeProvider time, Action<Exception> failed)
+internal sealed class FrameOutput(Socket socket, int maxUnsentBytes, TimeSpan stuckTimeout, TimeProvider time, Action<Exception> failed)
 {
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan LastRetry = TimeSpan.FromMilliseconds(64);
@@ -147,7 +148,7 @@ internal sealed class FrameOutput(Socket socket, int maxUnsentBytes, TimeProvide
                 Advance(sent);
             }
         }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException or IOException)
         {
             Fail(e);
         }
@@ -159,8 +160,15 @@ internal sealed class FrameOutput(Socket socket, int maxUnsentBytes, TimeProvide
         {
             int sent;
             var retry = FirstRetry;
+            var started = time.GetTimestamp();
             while ((sent = SocketFiles.Send(socket, bytes.Span, files)) == SocketFiles.NotNow)
             {
+                if (time.GetElapsedTime(started) > stuckTimeout)
+                {
+                    throw new IOException(
+                        $"Descriptors could not leave for {stuckTimeout.TotalSeconds:0.#} s (ReadTimeout): the other end does not read, or too many of this user's are under way.");
+                }
+
                 await Task.Delay(retry, time).ConfigureAwait(false);
                 retry = retry * 2 < LastRetry ? retry * 2 : LastRetry;
             }

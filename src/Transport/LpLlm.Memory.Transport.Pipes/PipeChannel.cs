@@ -23,7 +23,7 @@ internal sealed class PipeChannel : PoolChannel
         _endPoint = endPoint;
         _socket = socket;
         _limits = limits;
-        _output = new FrameOutput(socket, limits.MaxUnsentBytes, time, e => Close(Lost(e.Message, e)));
+        _output = new FrameOutput(socket, limits.MaxUnsentBytes, limits.ReadTimeout, time, e => Close(Lost(e.Message, e)));
         _input = new FrameInput(
             socket, new FrameDecoder(fromClient: false, limits.MaxMessageBytes), new FileBudget(int.MaxValue), limits.ReadTimeout, time,
             () => Close(Lost($"The server did not end a message within {limits.ReadTimeout.TotalSeconds:0.#} s (ReadTimeout).")));
@@ -98,7 +98,6 @@ internal sealed class PipeChannel : PoolChannel
     {
         Close(Lost("The connection is closed."));
         await _reading.ConfigureAwait(false);
-        _closed.Dispose();
     }
 
     private async Task GreetAsync()
@@ -260,7 +259,9 @@ internal sealed class PipeChannel : PoolChannel
         }
 
         // Not here: what others do then must not hold up the caller.
-        _ = _closed.CancelAsync();
+        _closed.CancelAsync().ContinueWith(
+            static (_, state) => ((CancellationTokenSource)state!).Dispose(), _closed, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously,
+            TaskScheduler.Default);
     }
 
     /// <summary>A new exception for each caller: one object must not be thrown twice.</summary>

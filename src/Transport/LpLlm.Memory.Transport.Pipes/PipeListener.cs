@@ -15,35 +15,41 @@ internal sealed class PipeListener : PoolListener
     /// <summary>Longer than a connection waits for its calls.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
 
-    private readonly SocketPath _path;
+    private readonly Socket _socket;
+    private readonly SocketFile _file;
     private readonly IPoolConnectionHandler _handler;
     private readonly PoolTransportLimits _limits;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly DescriptorHeadroom _descriptors;
     private readonly FileBudget _budget;
+    private readonly UserConnections _users;
     private readonly SemaphoreSlim _room;
     private readonly CancellationTokenSource _stopped = new();
     private readonly CancellationTokenSource _disposed = new();
     private readonly ConcurrentDictionary<Task, bool> _connections = new();
     private readonly Task _accepting;
 
-    public PipeListener(Uri endPoint, SocketPath path, IPoolConnectionHandler handler, PoolTransportLimits limits, TimeProvider time, ILogger logger)
+    public PipeListener(
+        Uri endPoint, Socket socket, SocketFile file, IPoolConnectionHandler handler, PoolTransportLimits limits, TimeProvider time, ILogger logger)
     {
         EndPoint = endPoint;
-        _path = path;
+        _socket = socket;
+        _file = file;
         _handler = handler;
         _limits = limits;
         _time = time;
         _logger = logger;
-        var descriptors = DescriptorHeadroom.Measure();
-        var connections = descriptors.CountConnections(limits.MaxConnections);
-        if (connections < limits.MaxConnections)
+        _descriptors = DescriptorHeadroom.Take(limits.MaxConnections);
+        if (_descriptors.Connections < limits.MaxConnections)
         {
-            PipesLog.FewerConnections(logger, connections, limits.MaxConnections, descriptors.Limit, descriptors.Open);
+            PipesLog.FewerConnections(logger, _descriptors.Connections, limits.MaxConnections, _descriptors.Limit, _descriptors.Open);
         }
 
-        _budget = new FileBudget(descriptors.CountUnfinishedFiles());
-        _room = new SemaphoreSlim(connections);
+        // In messages that are not whole: room for one whole message where there is any.
+        _budget = new FileBudget(Math.Max(FrameHeader.FilesPerChunk, Math.Min(_descriptors.Free / 4, 2 * FrameHeader.MaxFiles)));
+        _users = new UserConnections(_descriptors.Connections, SocketNative.GetUserId());
+        _room = new SemaphoreSlim(_descriptors.Connections);
         _accepting = AcceptAsync();
     }
 
@@ -52,7 +58,8 @@ internal sealed class PipeListener : PoolListener
     public override async ValueTask StopAcceptingAsync()
     {
         await _stopped.CancelAsync().ConfigureAwait(false);
-        _path.StopListening();
+        _socket.Dispose();
+        _file.Remove();
         await _accepting.ConfigureAwait(false);
     }
 
@@ -69,7 +76,8 @@ internal sealed class PipeListener : PoolListener
             PipesLog.ConnectionsStuck(_logger, _connections.Count, Patience.TotalSeconds);
         }
 
-        _path.Dispose();
+        _descriptors.Dispose();
+        _file.Dispose();
     }
 
     private async Task AcceptAsync()
@@ -84,7 +92,7 @@ internal sealed class PipeListener : PoolListener
                 await _room.WaitAsync(_stopped.Token).ConfigureAwait(false);
                 try
                 {
-                    var socket = await _path.Socket.AcceptAsync(_stopped.Token).ConfigureAwait(false);
+                    var socket = await _socket.AcceptAsync(_stopped.Token).ConfigureAwait(false);
                     retry = FirstRetry;
                     Track(ServeAsync(socket));
                 }
@@ -113,27 +121,31 @@ internal sealed class PipeListener : PoolListener
 
     private async Task ServeAsync(Socket socket)
     {
+        // Off the accepting loop: a client that always has something to read would hold it up.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         try
         {
             using (socket)
             {
                 var peer = SocketPeer.Identify(socket, passesFiles: true);
-                IPoolConnection connection;
                 try
                 {
-                    connection = ConnectionCalls.Accept(_handler, peer, _logger);
+                    _users.Enter(peer);
                 }
                 catch (PoolFaultException fault)
                 {
-                    await RefuseAsync(socket, fault).ConfigureAwait(false);
+                    // Without waiting for it to read: its slots are for others.
+                    await RefuseAsync(socket, fault, TimeSpan.Zero).ConfigureAwait(false);
                     return;
                 }
 
-                var served = new PipeServerConnection(socket, peer, connection, _budget, _limits, _time, _logger);
-                await using (served.ConfigureAwait(false))
+                try
                 {
-                    using var registration = _disposed.Token.UnsafeRegister(static state => ((PipeServerConnection)state!).Abort(null), served);
-                    await served.RunAsync().ConfigureAwait(false);
+                    await ServeAsync(socket, peer).ConfigureAwait(false);
+                }
+                finally
+                {
+                    _users.Leave(peer);
                 }
             }
         }
@@ -147,12 +159,31 @@ internal sealed class PipeListener : PoolListener
         }
     }
 
+    private async Task ServeAsync(Socket socket, PoolPeer peer)
+    {
+        IPoolConnection connection;
+        try
+        {
+            connection = ConnectionCalls.Accept(_handler, peer, _logger);
+        }
+        catch (PoolFaultException fault)
+        {
+            await RefuseAsync(socket, fault, _limits.ReadTimeout).ConfigureAwait(false);
+            return;
+        }
+
+        var served = new PipeServerConnection(socket, peer, connection, _budget, _limits, _time, _logger);
+        await using (served.ConfigureAwait(false))
+        {
+            using var registration = _disposed.Token.UnsafeRegister(static state => ((PipeServerConnection)state!).Abort(null), served);
+            await served.RunAsync().ConfigureAwait(false);
+        }
+    }
+
     /// <summary>Says why, then waits for the client to close: closing first would take the message away from it.</summary>
-    private async Task RefuseAsync(Socket socket, PoolFaultException fault)
+    private async Task RefuseAsync(Socket socket, PoolFaultException fault, TimeSpan readTimeout)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(_disposed.Token);
-        await using var timer = _time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), patience, _limits.ReadTimeout, Timeout.InfiniteTimeSpan)
-            .ConfigureAwait(false);
         var payload = FaultPayload.Encode(fault);
         var message = new byte[Preface.LengthBytes + FrameHeader.LengthBytes + payload.Length];
         Preface.Create(refused: true).CopyTo(message, 0);
@@ -162,6 +193,8 @@ internal sealed class PipeListener : PoolListener
         {
             await socket.SendAsync(message, patience.Token).ConfigureAwait(false);
             socket.Shutdown(SocketShutdown.Send);
+            await using var timer = _time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), patience, readTimeout, Timeout.InfiniteTimeSpan)
+                .ConfigureAwait(false);
             var rest = new byte[256];
             while (await socket.ReceiveAsync(rest, patience.Token).ConfigureAwait(false) > 0)
             {

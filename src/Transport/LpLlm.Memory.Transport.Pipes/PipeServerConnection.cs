@@ -8,18 +8,23 @@ namespace LpLlm.Memory.Transport.Pipes;
 /// <summary>The server's end of a connection: one loop reads requests and starts them; each answers when it is done.</summary>
 internal sealed class PipeServerConnection : IAsyncDisposable
 {
+    /// <summary>How long a connection may take to its first request, in read timeouts: a client may connect before it has something to say.</summary>
+    private const int FirstRequestTimeouts = 6;
+
     private readonly Socket _socket;
     private readonly PoolPeer _peer;
     private readonly PoolTransportLimits _limits;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly ConnectionCalls _calls;
+    private readonly ITimer _firstRequest;
     private readonly RequestRate _rate;
     private readonly FrameOutput _output;
     private readonly FrameInput _input;
     private readonly ConcurrentDictionary<uint, CancellationTokenSource> _running = new(concurrencyLevel: 1, capacity: 1);
     private readonly CancellationTokenSource _aborted = new();
     private string? _reason;
+    private bool _hasRequested;
 
     public PipeServerConnection(
         Socket socket, PoolPeer peer, IPoolConnection connection, FileBudget budget, PoolTransportLimits limits, TimeProvider time, ILogger logger)
@@ -31,7 +36,10 @@ internal sealed class PipeServerConnection : IAsyncDisposable
         _logger = logger;
         _calls = new ConnectionCalls(connection, peer, limits, time, logger);
         _rate = new RequestRate(limits.MaxRequestsPerSecond, time);
-        _output = new FrameOutput(socket, limits.MaxUnsentBytes, time, e => Abort(e.Message));
+        var patience = FirstRequestTimeouts * limits.ReadTimeout;
+        _firstRequest = time.CreateTimer(
+            _ => Abort($"no request came within {patience.TotalSeconds:0.#} s ({FirstRequestTimeouts} times ReadTimeout)"), null, patience, Timeout.InfiniteTimeSpan);
+        _output = new FrameOutput(socket, limits.MaxUnsentBytes, limits.ReadTimeout, time, e => Abort(e.Message));
         _input = new FrameInput(
             socket, new FrameDecoder(fromClient: true, limits.MaxMessageBytes), budget, limits.ReadTimeout, time,
             () => Abort($"a message was not whole within {limits.ReadTimeout.TotalSeconds:0.#} s (ReadTimeout)"));
@@ -66,6 +74,7 @@ internal sealed class PipeServerConnection : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Abort(reason: null);
+        await _firstRequest.DisposeAsync().ConfigureAwait(false);
         _input.Dispose();
         await _calls.DisposeAsync().ConfigureAwait(false);
         _aborted.Dispose();
@@ -95,12 +104,7 @@ internal sealed class PipeServerConnection : IAsyncDisposable
     {
         while (await _input.ReadAsync().ConfigureAwait(false) is { } frame)
         {
-            if (frame.Header.Kind is FrameKind.Cancel)
-            {
-                Cancel(frame.Header.Call);
-                continue;
-            }
-
+            // Cancellations too: they cost as much as requests that are refused.
             var wait = _rate.Take();
             if (wait > TimeSpan.Zero)
             {
@@ -108,7 +112,20 @@ internal sealed class PipeServerConnection : IAsyncDisposable
                 await Task.Delay(wait, _time, _aborted.Token).ConfigureAwait(false);
             }
 
-            Start(frame);
+            if (frame.Header.Kind is FrameKind.Cancel)
+            {
+                Cancel(frame.Header.Call);
+            }
+            else
+            {
+                if (!_hasRequested)
+                {
+                    _hasRequested = true;
+                    await _firstRequest.DisposeAsync().ConfigureAwait(false);
+                }
+
+                Start(frame);
+            }
         }
     }
 
@@ -163,6 +180,7 @@ internal sealed class PipeServerConnection : IAsyncDisposable
         {
             await foreach (var next in _calls.WatchAsync(request, end.Token).ConfigureAwait(false))
             {
+                using var hold = next.Hold;
                 _output.Send(FrameKind.Event, call, PoolMethod.Watch, next.Payload.Span, next.Files);
             }
 

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using LpLlm.Memory.Transport.Sockets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -6,7 +7,8 @@ namespace LpLlm.Memory.Transport.Pipes;
 
 /// <summary>Unix domain sockets with System.IO.Pipelines framing; descriptors travel by SCM_RIGHTS.</summary>
 /// <remarks>
-/// End points are <c>pipe:///absolute/path</c>. The path's directory must belong to the server's user, and nobody else may write to it.
+/// End points are <c>pipe:///absolute/path</c>. The path's folder must belong to the server's user or to root, and
+/// nobody else may exchange what lies in it.
 /// Linux only: elsewhere <see cref="PlatformNotSupportedException"/> is thrown, on Windows too, where named pipes would do the same but have
 /// not been written.
 /// </remarks>
@@ -33,7 +35,8 @@ internal sealed class PipeTransport(PoolTransportLimits? limits = null, TimeProv
         ArgumentNullException.ThrowIfNull(handler);
         var path = FindPath(endPoint);
         cancellationToken.ThrowIfCancellationRequested();
-        return ValueTask.FromResult<PoolListener>(new PipeListener(endPoint, SocketPath.Listen(path), handler, _limits, _time, _logger));
+        var (socket, file) = SocketFile.Bind(path, handler.AdmitsOtherUsers);
+        return ValueTask.FromResult<PoolListener>(new PipeListener(endPoint, socket, file, handler, _limits, _time, _logger));
     }
 
     private async ValueTask<Socket> ConnectAsync(Uri endPoint, string path, CancellationToken cancellationToken)
@@ -44,6 +47,7 @@ internal sealed class PipeTransport(PoolTransportLimits? limits = null, TimeProv
             try
             {
                 await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken).ConfigureAwait(false);
+                ServerUser.Check(socket, path, endPoint);
                 return socket;
             }
             catch (SocketException e) when (e.SocketErrorCode is SocketError.WouldBlock)

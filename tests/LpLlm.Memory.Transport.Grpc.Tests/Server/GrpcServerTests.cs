@@ -249,6 +249,81 @@ public sealed class GrpcServerTests : IAsyncLifetime, IDisposable
         peer.Description.Should().Contain("127.0.0.1");
     }
 
+    [Fact]
+    public async Task Accept_ClientThatHasSaidAll_IsKnownAllTheSame()
+    {
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await client.ConnectAsync(listener.LocalEndPoint!);
+        client.Shutdown(SocketShutdown.Send);
+        using var accepted = await listener.AcceptAsync();
+
+        var peer = await LoopbackTcpPeer.IdentifyAsync(accepted, _ => true, TimeSpan.FromSeconds(30), default);
+
+        peer.UserId.Should().Be(Sockets.SocketNative.GetUserId());
+        peer.ProcessId.Should().Be(Environment.ProcessId);
+        (await LoopbackTcpPeer.IdentifyAsync(accepted, _ => false, TimeSpan.FromSeconds(30), default)).ProcessId.Should().BeNull("that user's processes are not searched");
+        (await LoopbackTcpPeer.IdentifyAsync(accepted, _ => true, TimeSpan.Zero, default)).UserId.Should().Be(peer.UserId, "the time is for the process only");
+    }
+
+    [Fact]
+    public async Task Accept_ClientThatCannotBeTold_IsRefused()
+    {
+        await using var listener = await BindAsync(new GrpcTransportSettings { Limits = Limits with { MaxConnections = 1 } });
+        using var first = await ConnectAsync(listener);
+        await TestTimeouts.UntilAsync(() => _handler.Peers.Count == 1);
+
+        // In the backlog until the first goes; of what no process holds the kernel tells no user.
+        (await ConnectAsync(listener)).Dispose();
+        first.Dispose();
+        using var last = new RawGrpcClient(listener.EndPoint);
+        (await last.CallAsync(Renew, RawGrpcClient.Frame()).DefaultTimeout()).Status.Should().Be("0");
+
+        _handler.Peers.Should().HaveCount(2).And.OnlyContain(peer => peer.UserId != null);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Row7_Http2ClientThatMakesNoCall_IsDisconnected(bool isRefused)
+    {
+        _handler.Refusal = isRefused ? new PoolFaultException(PoolFaultCode.PermissionDenied, "no") : null;
+        await using var listener = await BindAsync(new GrpcTransportSettings { Limits = Limits with { ReadTimeout = TimeSpan.FromMilliseconds(200) } });
+        using var socket = await ConnectAsync(listener);
+        await socket.SendAsync(Encoding.ASCII.GetBytes("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
+        await socket.SendAsync(new byte[] { 0, 0, 0, 4, 0, 0, 0, 0, 0 });
+
+        (await ReadToEndAsync(socket).DefaultTimeout()).Should().NotBeEmpty("HTTP/2 was spoken");
+    }
+
+    [Fact]
+    public async Task Call_WithoutTheToken_EndsItsConnection()
+    {
+        await using var listener = await BindAsync(new GrpcTransportSettings { Limits = Limits, AccessToken = "0123456789abcdef" });
+        using var client = new RawGrpcClient(listener.EndPoint);
+
+        (await client.CallAsync(Renew, RawGrpcClient.Frame()).DefaultTimeout()).Status.Should().Be("16");
+
+        await TestTimeouts.UntilAsync(() => _handler.ClosedCount == 1);
+    }
+
+    [Fact]
+    public async Task Call_WithoutTheToken_CountsForTheRate()
+    {
+        await using var listener = await BindAsync(new GrpcTransportSettings { Limits = Limits with { MaxRequestsPerSecond = 1 }, AccessToken = "0123456789abcdef" });
+        using var client = new RawGrpcClient(listener.EndPoint);
+
+        var replies = await Task.WhenAll(Enumerable.Range(0, 4).Select(
+            _ => client.CallAsync(Renew, RawGrpcClient.Frame(), request => request.Headers.Add("grpc-timeout", "300m")).DefaultTimeout()));
+
+        replies.Select(reply => reply.Status).Should().Contain("4", "who has to wait for the rate learns nothing of the token");
+    }
+
+    private async Task<PoolListener> BindAsync(GrpcTransportSettings settings) =>
+        await new GrpcTransport("grpc", settings).BindAsync(new Uri("grpc://127.0.0.1:0"), _handler, default);
+
     private static async Task<byte[]> ReadToEndAsync(Socket socket)
     {
         using var all = new MemoryStream();
@@ -268,10 +343,10 @@ public sealed class GrpcServerTests : IAsyncLifetime, IDisposable
         return all.ToArray();
     }
 
-    private async Task<Socket> ConnectAsync()
+    private async Task<Socket> ConnectAsync(PoolListener? listener = null)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync(IPAddress.Loopback, _listener.EndPoint.Port);
+        await socket.ConnectAsync(IPAddress.Loopback, (listener ?? _listener).EndPoint.Port);
         return socket;
     }
 

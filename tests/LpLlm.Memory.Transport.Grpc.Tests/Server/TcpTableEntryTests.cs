@@ -14,7 +14,9 @@ public class TcpTableEntryTests
         "   1: 0000000000000000FFFF00000100007F:C3A1 0000000000000000FFFF00000100007F:1F89 01 00000000:00000000 00:00000000 00000000  1000        0 424242 1",
         "127.0.0.1:50081",
         "127.0.0.1:8073")]
-    public void TryParse_EstablishedConnection_IsItsEndsUserAndInode(string line, string local, string remote)
+    [InlineData("   1: 0100007F:C3A1 0100007F:1F89 05 00000000:00000000 00:00000000 00000000  1000        0 424242 1 0000", "127.0.0.1:50081", "127.0.0.1:8073")]
+    [InlineData("   1: 0100007F:C3A1 0100007F:1F89 08 00000000:00000000 00:00000000 00000000  1000        0 424242 1 0000", "127.0.0.1:50081", "127.0.0.1:8073")]
+    public void TryParse_HeldConnection_IsItsEndsUserAndInode(string line, string local, string remote)
     {
         var entry = TcpTableEntry.TryParse(line)!;
 

@@ -23,7 +23,7 @@ public sealed class StorageClientsTests : IAsyncLifetime, IAsyncDisposable
         };
         _engine = new PoolEngine(settings, new MemoryFileSource(), _time, NullLogger.Instance);
         await _engine.StartAsync(default);
-        _service = new StorageService(_engine, _time, NullLogger.Instance);
+        _service = new StorageService(_engine, new StorageSettings(), _time, NullLogger.Instance);
     }
 
     public async Task DisposeAsync()
@@ -56,6 +56,25 @@ public sealed class StorageClientsTests : IAsyncLifetime, IAsyncDisposable
             return _engine.GetStatistics() is { Leases: 0, LeasedBytes: 0, PendingBytes: 0 };
         });
         (await CallAsync(connection, "FreePoolMemory", new Messages.Storage.FreePoolMemoryRequest { ClientId = "far" })).Should().BeEmpty("false is the default");
+    }
+
+    [Fact]
+    public async Task S5_UnknownProcessThatConnectsForEachCall_KeepsItsMemory()
+    {
+        // Each connection ends before the upkeep can see it; 25 s between calls, of 30 s that a session may be silent.
+        for (var i = 0; i < 4; i++)
+        {
+            using var closed = new CancellationTokenSource();
+            using var connection = Connect(new PoolPeer { Description = "far away" }, closed.Token);
+            await AllocateAsync(connection, "far");
+            await closed.CancelAsync();
+            for (var second = 0; second < 25; second++)
+            {
+                await PassAsync(TimeSpan.FromSeconds(1));
+            }
+
+            _engine.GetStatistics().Leases.Should().Be(1, "call {0} was 25 s ago", i);
+        }
     }
 
     [Fact]

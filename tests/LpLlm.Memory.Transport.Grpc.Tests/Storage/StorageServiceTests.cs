@@ -74,6 +74,8 @@ public sealed class StorageServiceTests : IAsyncLifetime, IDisposable
     [InlineData("a", -1, "3", "size_mb is -1")]
     [InlineData("a", int.MinValue, "3", "size_mb")]
     [InlineData("", 8, "3", "client_id")]
+    [InlineData("a\u001b[2J", 8, "3", "client_id")]
+    [InlineData("a\nb", 8, "3", "client_id")]
     [InlineData("a", int.MaxValue, "8", "CapacityBytes")]
     [InlineData("a", 129, "8", "CapacityBytes")]
     public async Task S6_AllocatePoolMemory_BadSizeOrId_IsRefusedWithDetailsAndChangesNothing(string clientId, int sizeMb, string status, string text)
@@ -259,6 +261,36 @@ public sealed class StorageServiceTests : IAsyncLifetime, IDisposable
         (await RawAsync("AllocatePoolMemory", new AllocatePoolMemoryRequest { ClientId = "a", SizeMb = 8 })).Status.Should().Be("10");
         (await FreeAsync("a")).Should().BeTrue();
         (await AllocateAsync("a", 8)).SizeMb.Should().Be(8);
+    }
+
+    [Fact]
+    public async Task AllocateFromPool_LessMemoryThanAChunk_IsOneChunkOfThat()
+    {
+        await using var server = await StorageServer.StartAsync(chunkBytes: 32 << 20);
+        using var client = new RawGrpcClient(server.EndPoint);
+        await CallAsync(client, "AllocatePoolMemory", new AllocatePoolMemoryRequest { ClientId = "a", SizeMb = 16 }, AllocatePoolMemoryResponse.Parser);
+
+        var allocation = await CallAsync(client, "AllocateFromPool", new AllocateFromPoolRequest { ClientId = "a", SizeKb = 16 << 10 }, AllocateFromPoolResponse.Parser);
+
+        allocation.Success.Should().BeTrue(allocation.ErrorMessage);
+        allocation.ChunkSize.Should().Be(16 << 20);
+        allocation.ChunkIndices.Should().Equal(0);
+    }
+
+    [Fact]
+    public async Task GetServerConfig_WithSizesOfTheOperator_IsThoseAndTheyHold()
+    {
+        var storage = new StorageSettings { PoolBytes = 1000, ChunkBytes = 1 << 20 };
+        await using var server = await StorageServer.StartAsync(settings: new GrpcTransportSettings { Storage = storage });
+        using var client = new RawGrpcClient(server.EndPoint);
+
+        var config = await CallAsync(client, "GetServerConfig", new GetServerConfigRequest(), GetServerConfigResponse.Parser);
+
+        config.MemPoolSize.Should().Be(1000);
+        config.ChunkSize.Should().Be(1 << 20);
+        await CallAsync(client, "AllocatePoolMemory", new AllocatePoolMemoryRequest { ClientId = "a", SizeMb = 4 }, AllocatePoolMemoryResponse.Parser);
+        var allocation = await CallAsync(client, "AllocateFromPool", new AllocateFromPoolRequest { ClientId = "a", SizeKb = 2048 }, AllocateFromPoolResponse.Parser);
+        allocation.ChunkIndices.Should().HaveCount(2);
     }
 
     [Fact]

@@ -6,6 +6,7 @@ using Google.Protobuf;
 using LpLlm.Memory.Transport.Grpc.Messages;
 using LpLlm.Memory.Transport.Grpc.Server;
 using LpLlm.Memory.Transport.Grpc.Wire;
+using LpLlm.Memory.Transport.Sockets;
 
 namespace LpLlm.Memory.Transport.Grpc.Client;
 
@@ -44,8 +45,9 @@ internal sealed class GrpcChannel : PoolChannel
         };
         if (isUnix)
         {
-            var address = new UnixDomainSocketEndPoint(GrpcEndPoint.PathOf(endPoint));
-            handler.ConnectCallback = (_, cancellationToken) => ConnectAsync(address, cancellationToken);
+            var path = GrpcEndPoint.PathOf(endPoint);
+            var address = new UnixDomainSocketEndPoint(path);
+            handler.ConnectCallback = (_, cancellationToken) => ConnectAsync(address, path, cancellationToken);
         }
 
         _http = new HttpMessageInvoker(handler);
@@ -110,7 +112,7 @@ internal sealed class GrpcChannel : PoolChannel
         return ValueTask.CompletedTask;
     }
 
-    private static async ValueTask<Stream> ConnectAsync(EndPoint address, CancellationToken cancellationToken)
+    private async ValueTask<Stream> ConnectAsync(UnixDomainSocketEndPoint address, string path, CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -118,6 +120,7 @@ internal sealed class GrpcChannel : PoolChannel
             try
             {
                 await socket.ConnectAsync(address, cancellationToken).ConfigureAwait(false);
+                ServerUser.Check(socket, path, EndPoint);
                 return new NetworkStream(socket, ownsSocket: true);
             }
             catch (SocketException e) when (e.SocketErrorCode is SocketError.WouldBlock)

@@ -14,6 +14,11 @@ internal static class GrpcFailure
     public static PoolTransportException Of(Exception failure, Uri endPoint, bool hasAnswered)
     {
         var chain = Chain(failure).ToList();
+        if (chain.OfType<PoolProtocolException>().FirstOrDefault() is { } known)
+        {
+            return new PoolProtocolException(endPoint.ToString(), known.Message, failure);
+        }
+
         var isProtocol = chain.Any(e => e is InvalidDataException) || (!hasAnswered && chain.Any(IsBreach));
         if (isProtocol)
         {

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using LpLlm.Memory.Transport.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging;
@@ -17,17 +18,26 @@ internal sealed class AcceptGate : IConnectionListenerFactory, IConnectionListen
     private readonly Socket _listener;
     private readonly ILogger _logger;
     private readonly SemaphoreSlim _free;
+    private readonly DescriptorHeadroom _descriptors;
     private readonly SocketConnectionContextFactory _connections;
     private readonly CancellationTokenSource _unbound = new();
 
     public AcceptGate(Socket listener, PoolTransportLimits limits, ILogger logger)
     {
-        (_listener, _logger, _free) = (listener, logger, new SemaphoreSlim(limits.MaxConnections));
+        _descriptors = DescriptorHeadroom.Take(limits.MaxConnections);
+        if (_descriptors.Connections < limits.MaxConnections)
+        {
+            GrpcLog.FewerConnections(logger, _descriptors.Connections, limits.MaxConnections, _descriptors.Limit, _descriptors.Open);
+        }
+
+        (_listener, _logger, _free) = (listener, logger, new SemaphoreSlim(_descriptors.Connections));
         _connections = new SocketConnectionContextFactory(
             new SocketConnectionFactoryOptions { MaxReadBufferSize = 1 << 20, MaxWriteBufferSize = 64 << 10, WaitForDataBeforeAllocatingBuffer = true }, logger);
     }
 
     public EndPoint EndPoint => _listener.LocalEndPoint!;
+
+    public int MaxConnections => _descriptors.Connections;
 
     /// <summary>Fires when no further connection is taken.</summary>
     public CancellationToken Unbound => _unbound.Token;
@@ -59,6 +69,7 @@ internal sealed class AcceptGate : IConnectionListenerFactory, IConnectionListen
     {
         await UnbindAsync().ConfigureAwait(false);
         _connections.Dispose();
+        _descriptors.Dispose();
     }
 
     private async Task<Socket> AcceptSocketAsync(CancellationToken cancellationToken)

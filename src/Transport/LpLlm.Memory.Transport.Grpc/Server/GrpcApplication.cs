@@ -61,11 +61,14 @@ internal sealed class GrpcApplication(GrpcCalls calls, ILogger logger) : IHttpAp
         }
     }
 
+    /// <summary>Once the answer is sent.</summary>
+    private static void RequestClose(HttpContext context) => context.Features.Get<IConnectionLifetimeNotificationFeature>()?.RequestClose();
+
     private async Task<GrpcStatus> AnswerAsync(HttpContext context, GrpcConnection connection)
     {
         if (connection.Refusal is { } refusal)
         {
-            context.Features.Get<IConnectionLifetimeNotificationFeature>()?.RequestClose();
+            RequestClose(context);
             return refusal;
         }
 
@@ -76,6 +79,11 @@ internal sealed class GrpcApplication(GrpcCalls calls, ILogger logger) : IHttpAp
         }
         catch (PoolFaultException fault)
         {
+            if (fault.Code is PoolFaultCode.Unauthenticated)
+            {
+                RequestClose(context);
+            }
+
             return GrpcStatus.Of(fault);
         }
         catch (Exception) when (context.RequestAborted.IsCancellationRequested)

@@ -20,13 +20,6 @@ internal sealed class GrpcCalls(
 
     public async Task RunAsync(HttpContext context, GrpcConnection connection)
     {
-        if (token is not null && !connection.IsVouchedFor && !token.Admits(context.Request.Headers.Authorization))
-        {
-            throw new PoolFaultException(PoolFaultCode.Unauthenticated, "This server asks for an access token, and got none or a wrong one. Set AccessToken.");
-        }
-
-        var method = methods.GetValueOrDefault(context.Request.Path.Value ?? "")
-            ?? throw new PoolFaultException(PoolFaultCode.Unimplemented, $"There is no method '{context.Request.Path}' here.");
         if (!connection.TryBeginCall())
         {
             throw new PoolFaultException(
@@ -35,7 +28,7 @@ internal sealed class GrpcCalls(
 
         try
         {
-            await RunWithinDeadlineAsync(context, connection, method).ConfigureAwait(false);
+            await RunWithinDeadlineAsync(context, connection).ConfigureAwait(false);
         }
         finally
         {
@@ -44,7 +37,20 @@ internal sealed class GrpcCalls(
         }
     }
 
-    private async Task RunWithinDeadlineAsync(HttpContext context, GrpcConnection connection, GrpcMethod method)
+    /// <summary>After the pace is taken: tokens cannot be tried out faster than calls can be made.</summary>
+    private GrpcMethod Admit(HttpContext context, GrpcConnection connection)
+    {
+        if (token is not null && !connection.IsVouchedFor && !token.Admits(context.Request.Headers.Authorization))
+        {
+            throw new PoolFaultException(PoolFaultCode.Unauthenticated, "This server asks for an access token, and got none or a wrong one. Set AccessToken.");
+        }
+
+        connection.Admit();
+        return methods.GetValueOrDefault(context.Request.Path.Value ?? "")
+            ?? throw new PoolFaultException(PoolFaultCode.Unimplemented, $"There is no method '{context.Request.Path}' here.");
+    }
+
+    private async Task RunWithinDeadlineAsync(HttpContext context, GrpcConnection connection)
     {
         using var deadline = new CancellationTokenSource();
         using var call = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping, deadline.Token);
@@ -62,6 +68,7 @@ internal sealed class GrpcCalls(
                 await Task.Delay(delay, call.Token).ConfigureAwait(false);
             }
 
+            var method = Admit(context, connection);
             if (method.MinMessageBytes > limits.MaxMessageBytes)
             {
                 await connection.LongMessages.WaitAsync(call.Token).ConfigureAwait(false);

@@ -18,6 +18,7 @@ internal sealed class GrpcConnection(
 {
     private readonly RequestRate _rate = new(limits.MaxRequestsPerSecond, time);
     private readonly Lock _rateLock = new();
+    private volatile bool _isAdmitted;
     private int _calls;
     private long _unsentBytes;
 
@@ -54,6 +55,18 @@ internal sealed class GrpcConnection(
 
         EndCall();
         return false;
+    }
+
+    /// <summary>It has made a call that it may make.</summary>
+    public void Admit() => _isAdmitted = true;
+
+    /// <summary>Cuts it off if it has made no such call.</summary>
+    public void AbortUnlessAdmitted()
+    {
+        if (!_isAdmitted)
+        {
+            Abort();
+        }
     }
 
     public void EndCall() => Interlocked.Decrement(ref _calls);

@@ -24,7 +24,7 @@ internal sealed class GrpcListener : PoolListener
         var logger = loggers.CreateLogger<GrpcTransport>();
         (_socket, _services) = (socket, services);
         _gate = new AcceptGate(socket.Socket, settings.Limits, logger);
-        _connections = new GrpcConnections(handler, settings.Limits, time, logger);
+        _connections = new GrpcConnections(handler, settings.Limits, _gate.MaxConnections, settings.AccessToken is not null, time, logger);
         _server = new KestrelServer(KestrelSettings.Create(settings.Limits, socket.Socket.LocalEndPoint!, _connections.RunAsync), _gate, loggers);
         _disposal = new Lazy<Task>(StopAsync);
         Methods = services

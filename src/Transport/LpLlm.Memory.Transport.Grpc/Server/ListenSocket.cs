@@ -37,9 +37,9 @@ internal sealed class ListenSocket(Uri endPoint, Socket socket, IDisposable? fil
     }
 
     /// <exception cref="InvalidOperationException">Another server listens there, or the path is not safe to listen at.</exception>
-    public static ListenSocket BindUnix(Uri endPoint)
+    public static ListenSocket BindUnix(Uri endPoint, bool isForOtherUsers)
     {
-        var (socket, file) = SocketFile.Bind(GrpcEndPoint.PathOf(endPoint));
+        var (socket, file) = SocketFile.Bind(GrpcEndPoint.PathOf(endPoint), isForOtherUsers);
         return new ListenSocket(endPoint, socket, file);
     }
 

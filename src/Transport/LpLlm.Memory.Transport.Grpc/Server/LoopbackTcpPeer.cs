@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
@@ -14,10 +15,16 @@ internal static class LoopbackTcpPeer
     /// <summary>One search at a time: a flood of connections must not take all threads to /proc.</summary>
     private static readonly SemaphoreSlim Search = new(1);
 
+    private const int TableReads = 3;
+
     private static readonly string[] Tables = ["/proc/net/tcp", "/proc/net/tcp6"];
 
     /// <summary>The peer; without process and user if it is on another host, or this process may not see it.</summary>
-    public static async ValueTask<PoolPeer> IdentifyAsync(Socket socket, CancellationToken cancellationToken)
+    /// <param name="socket">Connected.</param>
+    /// <param name="mayComeIn">Whether a user may come in at all: the processes of others are not searched.</param>
+    /// <param name="patience">How long to wait for and to search; without a process then.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public static async ValueTask<PoolPeer> IdentifyAsync(Socket socket, Func<uint, bool> mayComeIn, TimeSpan patience, CancellationToken cancellationToken)
     {
         var (remote, local) = ((IPEndPoint)socket.RemoteEndPoint!, (IPEndPoint)socket.LocalEndPoint!);
         var unknown = new PoolPeer { Description = remote.ToString() };
@@ -26,10 +33,21 @@ internal static class LoopbackTcpPeer
             return unknown;
         }
 
-        await Search.WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (Find(remote, local) is not { } entry)
+        {
+            return unknown;
+        }
+
+        var user = new PoolPeer { Description = $"uid {entry.UserId} at {remote}", UserId = entry.UserId };
+        var started = Stopwatch.GetTimestamp();
+        if (!mayComeIn(entry.UserId) || !await Search.WaitAsync(patience, cancellationToken).ConfigureAwait(false))
+        {
+            return user;
+        }
+
         try
         {
-            return Find(remote, local) is { } entry ? Identify(entry, remote) : unknown;
+            return Identify(entry, remote, () => Stopwatch.GetElapsedTime(started) < patience) ?? user;
         }
         finally
         {
@@ -42,8 +60,10 @@ internal static class LoopbackTcpPeer
         .Select(TcpTableEntry.TryParse)
         .FirstOrDefault(entry => entry is not null && entry.Local.Equals(Plain(remote)) && entry.Remote.Equals(Plain(local)));
 
+    /// <summary>Looks again where nothing is found: a table is read in pieces, between which entries move while others connect.</summary>
     private static TcpTableEntry? Find(IPEndPoint remote, IPEndPoint local) =>
-        Tables
+        Enumerable.Repeat(Tables, TableReads)
+            .SelectMany(static tables => tables)
             .Where(File.Exists)
             .Select(path => Find(File.ReadLines(path), remote, local))
             .FirstOrDefault(entry => entry is not null);
@@ -51,12 +71,14 @@ internal static class LoopbackTcpPeer
     private static IPEndPoint Plain(IPEndPoint endPoint) =>
         endPoint.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(endPoint.Address.MapToIPv4(), endPoint.Port) : endPoint;
 
-    private static PoolPeer Identify(TcpTableEntry entry, IPEndPoint remote)
+    /// <summary>Null if no process of that user has the socket, or it is not found in time.</summary>
+    private static PoolPeer? Identify(TcpTableEntry entry, IPEndPoint remote, Func<bool> hasTime)
     {
         var link = string.Create(CultureInfo.InvariantCulture, $"socket:[{entry.Inode}]");
-        foreach (var directory in Directory.EnumerateDirectories("/proc"))
+        foreach (var directory in Directory.EnumerateDirectories("/proc").TakeWhile(_ => hasTime()))
         {
             if (int.TryParse(Path.GetFileName(directory), NumberStyles.None, CultureInfo.InvariantCulture, out var processId)
+                && SocketNative.GetStatus(directory) is { } process && process.UserId == entry.UserId
                 && Holder(processId, link) is { } file
                 && SocketPeer.Watch(processId, () => new FileInfo(file).LinkTarget == link) is { } exited)
             {
@@ -71,7 +93,7 @@ internal static class LoopbackTcpPeer
             }
         }
 
-        return new PoolPeer { Description = $"uid {entry.UserId} at {remote}", UserId = entry.UserId };
+        return null;
     }
 
     /// <summary>The path under which a process holds the socket, or null.</summary>

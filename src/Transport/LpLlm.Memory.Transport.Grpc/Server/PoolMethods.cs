@@ -15,8 +15,11 @@ internal sealed class PoolMethods : IGrpcService
             : GrpcMethod.Unary((connection, request, token) => HandleAsync(connection, method, request, token))));
 
     private static async ValueTask<ReadOnlyMemory<byte>> HandleAsync(
-        GrpcConnection connection, PoolMethod method, ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
-        Payload(await connection.Pool!.HandleAsync(method, new PoolMessage(request), cancellationToken).ConfigureAwait(false));
+        GrpcConnection connection, PoolMethod method, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
+    {
+        var reply = await connection.Pool!.HandleAsync(method, new PoolMessage(request), cancellationToken).ConfigureAwait(false);
+        return Payload(reply);
+    }
 
     private static async IAsyncEnumerable<ReadOnlyMemory<byte>> WatchAsync(
         GrpcConnection connection, ReadOnlyMemory<byte> request, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -27,7 +30,11 @@ internal sealed class PoolMethods : IGrpcService
         }
     }
 
-    private static ReadOnlyMemory<byte> Payload(PoolMessage reply) => reply.Files.Count == 0
-        ? reply.Payload
-        : throw new InvalidOperationException("HTTP/2 carries no descriptors: the peer's PassesFiles says so.");
+    private static ReadOnlyMemory<byte> Payload(PoolMessage reply)
+    {
+        using var hold = reply.Hold; // There are no descriptors to duplicate.
+        return reply.Files.Count == 0
+            ? reply.Payload
+            : throw new InvalidOperationException("HTTP/2 carries no descriptors: the peer's PassesFiles says so.");
+    }
 }

@@ -11,13 +11,18 @@ namespace LpLlm.Memory.Transport.Grpc.Server;
 /// <param name="Inode">Identifies the socket; 0 if no process holds it any more.</param>
 internal sealed record TcpTableEntry(IPEndPoint Local, IPEndPoint Remote, uint UserId, ulong Inode)
 {
-    /// <summary>Null for the head line, and for what is not an established connection that a process holds.</summary>
+    /// <summary>
+    /// ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, CLOSING: a client that has said all it will say is still there to read.
+    /// </summary>
+    private static readonly string[] Connected = ["01", "04", "05", "08", "09", "0B"];
+
+    /// <summary>Null for the head line, and for what is not a connection that a process holds: of such a one the kernel says user 0.</summary>
     public static TcpTableEntry? TryParse(string line)
     {
         // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode …
         var fields = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         return fields.Length > 9
-            && fields[3] == "01"
+            && Connected.Contains(fields[3])
             && TryParseEndPoint(fields[1]) is { } local
             && TryParseEndPoint(fields[2]) is { } remote
             && uint.TryParse(fields[7], NumberStyles.None, CultureInfo.InvariantCulture, out var user)

@@ -26,6 +26,9 @@ internal sealed class StorageClient((uint? UserId, string ClientId) key, Semapho
 
     public Segment? Segment { get; set; }
 
+    /// <summary>The server's chunk, or all of the client's memory where that is less.</summary>
+    public int ChunkBytes { get; set; }
+
     public ChunkSet Chunks { get; set; } = new(0);
 
     /// <summary>Gone from the table: whoever waited at the gate must look it up again.</summary>

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using LpLlm.Memory.Transport.Engine;
 using LpLlm.Memory.Transport.Grpc.Server;
+using LpLlm.Memory.Transport.Server;
 using Microsoft.Extensions.Logging;
 
 namespace LpLlm.Memory.Transport.Grpc.Storage;
@@ -73,9 +74,25 @@ internal sealed class StorageClients : IAsyncDisposable
     {
         await _stopping.CancelAsync().ConfigureAwait(false);
         await _upkeep.ConfigureAwait(false);
-        foreach (var holder in _clients.Values.SelectMany(client => client.Holders.Values))
+        using var patience = new CancellationTokenSource(ConnectionCalls.Patience);
+        foreach (var client in _clients.Values)
         {
-            holder.Grant?.Dispose();
+            // The end of a process may come just now. A call that does not heed its end keeps its memory: the engine waits for it, or goes with the process.
+            try
+            {
+                await client.Gate.WaitAsync(patience.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                continue;
+            }
+
+            foreach (var holder in client.Holders.Values)
+            {
+                holder.Grant?.Dispose();
+            }
+
+            client.Gate.Release();
         }
     }
 
@@ -102,7 +119,9 @@ internal sealed class StorageClients : IAsyncDisposable
 
         if (peer.Exited is null)
         {
+            // A call is a sign of life by itself: its connection may be gone before the next round of upkeep.
             holder.Connections.Add(connection);
+            Renew(holder.Session);
         }
 
         holder.Grant ??= client.SizeMb > 0 ? _engine.Attach(holder.Session, client.LeaseToken) : null;

@@ -20,11 +20,12 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
     private const int MessageOverheadBytes = 1 << 10;
 
     private readonly PoolEngine _engine;
+    private readonly StorageSettings _settings;
     private readonly StorageClients _clients;
     private readonly ILogger _logger;
 
-    public StorageService(PoolEngine engine, TimeProvider time, ILogger logger) =>
-        (_engine, _logger, _clients) = (engine, logger, new StorageClients(engine, time, logger));
+    public StorageService(PoolEngine engine, StorageSettings settings, TimeProvider time, ILogger logger) =>
+        (_engine, _settings, _logger, _clients) = (engine, settings, logger, new StorageClients(engine, time, logger));
 
     public string Name => "storage.Storage";
 
@@ -37,7 +38,7 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
         Copy(Method("CopyToPool", CopyToPoolRequest.Parser, CopyToPoolAsync)),
         Copy(Method("CopyFromPool", CopyFromPoolRequest.Parser, CopyFromPoolAsync)),
         Method("GetServerConfig", GetServerConfigRequest.Parser, (GrpcConnection _, GetServerConfigRequest _, CancellationToken _) =>
-            ValueTask.FromResult(new GetServerConfigResponse { MemPoolSize = _engine.Settings.CapacityBytes, ChunkSize = ChunkBytes })),
+            ValueTask.FromResult(new GetServerConfigResponse { MemPoolSize = _settings.PoolBytes ?? _engine.Settings.CapacityBytes, ChunkSize = ChunkBytes })),
         Unavailable("RegisterModel"),
         Unavailable("LoadModelAsync"),
         Unavailable("ConfirmModel"),
@@ -45,8 +46,8 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
         Unavailable("ClearMem"),
     ];
 
-    /// <summary>The standard segment; the contract has 32 bits for it.</summary>
-    private int ChunkBytes => (int)Math.Min(_engine.Settings.SegmentBytes, 1 << 30);
+    /// <summary>As set, or the standard segment; the contract has 32 bits for it.</summary>
+    private int ChunkBytes => (int)Math.Min(_settings.ChunkBytes ?? _engine.Settings.SegmentBytes, 1 << 30);
 
     /// <summary>A chunk in one message, as long as a message may be at all.</summary>
     private int MaxCopyBytes => Math.Min(ChunkBytes, 64 << 20);
@@ -110,7 +111,8 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
         holder.Grant = grant;
         (client.LeaseId, client.LeaseToken, client.SizeMb) = (grant.LeaseId, grant.Token, size);
         client.Segment = grant.Segments.Single().Segment;
-        client.Chunks = new ChunkSet((int)Math.Min(client.SizeBytes / ChunkBytes, int.MaxValue));
+        client.ChunkBytes = (int)Math.Min(ChunkBytes, client.SizeBytes);
+        client.Chunks = new ChunkSet((int)Math.Min(client.SizeBytes / client.ChunkBytes, int.MaxValue));
     }
 
     /// <summary>The handle is what the original's client parses: the text of a Python tuple, of which it maps the second item as a file.</summary>
@@ -148,15 +150,15 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
             throw Invalid($"size_kb is {request.SizeKb}; it must be positive.");
         }
 
-        // 2^31 KiB are 2 TiB: they fit a long.
-        var count = (((long)request.SizeKb << 10) + ChunkBytes - 1) / ChunkBytes;
         return _clients.UseAsync(
             connection,
             Checked(request.ClientId),
             create: false,
             (client, _) =>
             {
-                var response = new AllocateFromPoolResponse { ChunkSize = ChunkBytes };
+                // 2^31 KiB are 2 TiB: they fit a long.
+                var count = (((long)request.SizeKb << 10) + client.ChunkBytes - 1) / client.ChunkBytes;
+                var response = new AllocateFromPoolResponse { ChunkSize = client.ChunkBytes };
                 if (client.Chunks.Allocate(count) is { } allocation)
                 {
                     (response.Success, response.AllocationId) = (true, allocation.Id);
@@ -165,7 +167,7 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
                 else
                 {
                     response.ErrorMessage =
-                        $"{request.SizeKb} KiB take {count} chunks of {ChunkBytes} B; of the {client.Chunks.ChunkCount} in the client's {client.SizeMb} MiB {client.Chunks.FreeCount} are free.";
+                        $"{request.SizeKb} KiB take {count} chunks of {client.ChunkBytes} B; of the {client.Chunks.ChunkCount} in the client's {client.SizeMb} MiB {client.Chunks.FreeCount} are free.";
                 }
 
                 return ValueTask.FromResult(response);
@@ -237,9 +239,9 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
             () => throw new PoolFaultException(PoolFaultCode.NotFound, Unknown(clientId)),
             cancellationToken);
 
-    private List<StorageRange> Range(StorageClient client, int allocationId, int offset, int lengthBytes) => StorageRange.Split(
+    private static List<StorageRange> Range(StorageClient client, int allocationId, int offset, int lengthBytes) => StorageRange.Split(
         client.Chunks.Find(allocationId) ?? throw new PoolFaultException(PoolFaultCode.NotFound, UnknownAllocation(allocationId)),
-        ChunkBytes,
+        client.ChunkBytes,
         offset,
         lengthBytes);
 
@@ -249,9 +251,10 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
             ? new Span<byte>((byte*)client.Segment.Address + range.OffsetBytes, range.LengthBytes)
             : throw new InvalidOperationException($"Bytes {range.OffsetBytes} to {range.OffsetBytes + range.LengthBytes} are outside the segment.");
 
-    private static string Checked(string clientId) => clientId.Length is > 0 and <= MaxClientIdLength
+    /// <summary>It is logged and listed: what would steer a terminal is refused.</summary>
+    private static string Checked(string clientId) => clientId.Length is > 0 and <= MaxClientIdLength && !clientId.Any(char.IsControl)
         ? clientId
-        : throw Invalid($"client_id has {clientId.Length} characters; 1 to {MaxClientIdLength} are expected.");
+        : throw Invalid($"client_id has {clientId.Length} characters, or control characters; 1 to {MaxClientIdLength} others are expected.");
 
     private static PoolFaultException Invalid(string text) => new(PoolFaultCode.InvalidArgument, text);
 

@@ -179,7 +179,16 @@ internal sealed class ConnectionCalls : IAsyncDisposable
                 return null;
             }
 
-            Check(events.Current);
+            try
+            {
+                Check(events.Current);
+            }
+            catch
+            {
+                events.Current.Hold?.Dispose();
+                throw;
+            }
+
             return events.Current;
         }
         catch (Exception e)

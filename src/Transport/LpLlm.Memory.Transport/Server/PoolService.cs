@@ -13,6 +13,8 @@ internal sealed class PoolService(PoolEngine engine, PoolServicePolicy policy, I
     /// <summary>What the kernel answers where there is no user: -1 must not count as anybody, whatever is configured.</summary>
     private const uint NoUser = uint.MaxValue;
 
+    public bool AdmitsOtherUsers => policy.AllowedUsers.Count > 0;
+
     PoolEngine IPoolEngineHost.Engine => engine;
 
     /// <exception cref="PoolFaultException">The user may not connect.</exception>

@@ -6,7 +6,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace LpLlm.Memory.Transport.Sockets;
 
-/// <summary>The name of a listening Unix socket: one server has it at a time, only its user can connect, and nobody takes it away unnoticed.</summary>
+/// <summary>The name of a listening Unix socket: one server has it at a time, and nobody takes it away unnoticed.</summary>
 /// <remarks>
 /// A lock beside it (<c>path.lock</c>), held for life, says who serves: a socket's file alone tells nothing, since it outlives its server. The
 /// socket is bound under another name and renamed into place, so that an older server's disposal, which unlinks the name it was bound to, never
@@ -14,45 +14,47 @@ namespace LpLlm.Memory.Transport.Sockets;
 /// </remarks>
 internal sealed class SocketFile : IDisposable
 {
-    private const int MaxPathBytes = 107;
+    /// <summary>struct sockaddr_un takes 107 bytes and a zero; the name under which a socket is bound has one more than the path.</summary>
+    public const int MaxPathBytes = 106;
+
     private const int Backlog = 512;
-    private const uint OwnerOnly = 0x180;     // 0600
+    private const uint OwnerOnly = 0x180;      // 0600
+    private const uint Everybody = 0x1B6;      // 0666
     private const int WritableByOthers = 0x12; // 0022
     private const int Sticky = 0x200;
 
     private readonly string _path;
     private readonly SafeFileHandle _lock;
     private readonly SocketNative.FileStatus _status;
-    private int _disposed;
+    private volatile int _disposed;
 
     private SocketFile(string path, SafeFileHandle lockFile, SocketNative.FileStatus status) => (_path, _lock, _status) = (path, lockFile, status);
 
     /// <summary>Binds a socket that listens at the path.</summary>
+    /// <param name="path">Absolute, at most 106 bytes. Its folder is made if it is not there.</param>
+    /// <param name="isForOtherUsers">Whether every user can connect, and the server decides; else only its own user and root can.</param>
     /// <exception cref="InvalidOperationException">Another server listens there, or the path is not safe to listen at.</exception>
-    /// <exception cref="ArgumentException">It is no path for a socket.</exception>
-    public static (Socket Socket, SocketFile File) Bind(string path)
+    public static (Socket Socket, SocketFile File) Bind(string path, bool isForOtherUsers)
     {
         if (!OperatingSystem.IsLinux())
         {
             throw new PlatformNotSupportedException("Listening at a Unix socket needs Linux.");
         }
 
-        var temporary = $"{path}.{Environment.ProcessId}";
-        if (!Path.IsPathRooted(path) || Encoding.UTF8.GetByteCount(temporary) > MaxPathBytes)
+        if (!Path.IsPathRooted(path) || Encoding.UTF8.GetByteCount(path) > MaxPathBytes)
         {
-            throw new ArgumentException($"'{path}' is no path for a socket: it must start with '/', and have at most {MaxPathBytes - 11} bytes.", nameof(path));
+            throw new InvalidOperationException($"'{path}' is no path for a socket: it must start with '/', and have at most {MaxPathBytes} bytes.");
         }
 
         try
         {
-            CheckDirectory(Path.GetDirectoryName(path)!);
+            CheckDirectory(Path.GetDirectoryName(path)!, isForOtherUsers);
             var lockFile = Lock(path);
             try
             {
                 CheckOld(path);
-                var socket = Listen(temporary);
-                File.Move(temporary, path, overwrite: true);
-                return (socket, new SocketFile(path, lockFile, SocketNative.GetStatus(path)!.Value));
+                var (socket, status) = Listen(path, isForOtherUsers ? Everybody : OwnerOnly);
+                return (socket, new SocketFile(path, lockFile, status));
             }
             catch
             {
@@ -66,28 +68,32 @@ internal sealed class SocketFile : IDisposable
         }
     }
 
-    /// <summary>Removes the file, if it is still this one, and lets go of the lock.</summary>
-    public void Dispose()
+    /// <summary>Removes the file, if it is still this one: nobody finds the server any more. The lock stays.</summary>
+    public void Remove()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0)
-        {
-            return;
-        }
-
-        if (SocketNative.GetStatus(_path) is { } now && now.Inode == _status.Inode && now.Device == _status.Device)
+        // Without the lock, the file may be another server's with the same number.
+        if (_disposed == 0 && SocketNative.GetStatus(_path) is { } now && now.Inode == _status.Inode && now.Device == _status.Device)
         {
             File.Delete(_path);
         }
+    }
 
+    /// <summary>Removes the file, if it is still this one, and lets go of the lock, whose own file stays: else two servers could lock two files.</summary>
+    public void Dispose()
+    {
+        Remove();
+        _disposed = 1;
         _lock.Dispose();
     }
 
     /// <summary>Nobody else may exchange what lies in it. Where everybody may write (/tmp), the sticky bit sees to that.</summary>
-    private static void CheckDirectory(string path)
+    private static void CheckDirectory(string path, bool isForOtherUsers)
     {
         if (!OperatingSystem.IsWindows())
         {
-            Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            const UnixFileMode Own = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+            const UnixFileMode Others = UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
+            Directory.CreateDirectory(path, isForOtherUsers ? Own | Others : Own);
         }
 
         // A "/." follows a link at the end: the folder itself is meant.
@@ -95,7 +101,7 @@ internal sealed class SocketFile : IDisposable
         if ((status.UserId != 0 && status.UserId != SocketNative.GetUserId()) || ((status.Mode & WritableByOthers) != 0 && (status.Mode & Sticky) == 0))
         {
             throw new InvalidOperationException(
-                $"{path} belongs to user {status.UserId} and has mode {Convert.ToString(status.Mode & 0xFFF, 8)}: others could exchange the socket. Use a folder of your own (chmod 700).");
+                $"{path} belongs to user {status.UserId} and has mode {Convert.ToString(status.Mode & 0xFFF, 8)}: others could exchange the socket. Use a folder of your own that only you can write to (chmod go-w).");
         }
     }
 
@@ -164,8 +170,16 @@ internal sealed class SocketFile : IDisposable
         throw new InvalidOperationException($"Another program listens at {path}. Stop it, or choose another path.");
     }
 
-    private static Socket Listen(string path)
+    /// <summary>Bound to a name of its own and then renamed: clients find the old socket or the new one, never none or one that is not ready.</summary>
+    private static (Socket Socket, SocketNative.FileStatus Status) Listen(string path, uint mode)
     {
+        // The lock's holder alone uses that name. What is there and is no socket is not ours: then the name cannot be bound.
+        var temporary = path + "~";
+        if (SocketNative.GetStatus(temporary) is { IsSocket: true })
+        {
+            File.Delete(temporary);
+        }
+
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
@@ -175,10 +189,16 @@ internal sealed class SocketFile : IDisposable
                 throw SocketNative.Failure("set a socket's mode");
             }
 
-            File.Delete(path);
-            socket.Bind(new UnixDomainSocketEndPoint(path));
+            socket.Bind(new UnixDomainSocketEndPoint(temporary));
+            if (mode != OwnerOnly && SocketNative.ChangeMode(temporary, mode) != 0)
+            {
+                throw SocketNative.Failure("set a socket's mode");
+            }
+
             socket.Listen(Backlog);
-            return socket;
+            var status = SocketNative.GetStatus(temporary) ?? throw new IOException($"{temporary} was removed by another program.");
+            File.Move(temporary, path, overwrite: true);
+            return (socket, status);
         }
         catch
         {

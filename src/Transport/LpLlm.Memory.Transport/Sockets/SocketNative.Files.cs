@@ -14,6 +14,7 @@ internal static partial class SocketNative
     public const int NoFollow = 0x100;
     public const uint StatusBasics = 0x7ff;
     public const int NoSuchFile = 2;
+    public const int LimitFiles = 7;
 
     /// <summary>O_NOFOLLOW, whose number is the architecture's own.</summary>
     public static int OpenNoFollow { get; } = RuntimeInformation.ProcessArchitecture is Architecture.Arm64 ? 0x8000 : 0x20000;
@@ -34,8 +35,22 @@ internal static partial class SocketNative
     [LibraryImport("libc", EntryPoint = "fchmod", SetLastError = true)]
     public static partial int ChangeMode(SafeHandle file, uint mode);
 
+    /// <summary>Not bounded by the umask, unlike the mode with which a socket is bound.</summary>
+    [LibraryImport("libc", EntryPoint = "chmod", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int ChangeMode(string path, uint mode);
+
+    [LibraryImport("libc", EntryPoint = "getrlimit", SetLastError = true)]
+    public static partial int GetLimit(int resource, out ResourceLimit limit);
+
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Stat(int directory, string path, int flags, uint mask, out FileStatus status);
+
+    [StructLayout(LayoutKind.Sequential)]
+    public struct ResourceLimit
+    {
+        public ulong Current;
+        public ulong Maximum;
+    }
 
     /// <summary>struct statx, which unlike struct stat is the same on all architectures.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 256)]
