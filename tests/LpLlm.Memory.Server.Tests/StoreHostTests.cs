@@ -38,6 +38,16 @@ public class StoreHostTests
         host.Services.GetRequiredService<IOptions<ConsoleLoggerOptions>>().Value.QueueFullMode.Should().Be(ConsoleLoggerQueueFullMode.DropWrite);
     }
 
+    [Fact]
+    public void Sizes_StorageClientsAreTold_AreThoseThatWereGiven()
+    {
+        using var host = StoreHost.Build(
+            new StartOptions { StoragePath = "", SocketPath = "/x.sock", MemPoolBytes = 3L << 30, ChunkBytes = 1 << 20 });
+
+        var told = host.Services.GetRequiredService<IOptions<GrpcPoolTransportOptions>>().Value.Storage;
+        (told.PoolBytes, told.ChunkBytes).Should().Be((3L << 30, 1L << 20));
+    }
+
     private static IList<string> EndPoints(StartOptions options, params string[] ofTheFile)
     {
         var file = new ConfigurationBuilder()

@@ -18,7 +18,8 @@ public sealed class PoolServerOptions
 
     /// <summary>
     /// The standard segment, of which leases are made and which is kept ready. Default 32 MiB; a multiple of 2 MiB, at most 1 TiB and at most
-    /// <see cref="CapacityBytes"/>. Each segment of a lease takes one descriptor in the server.
+    /// <see cref="CapacityBytes"/>. Each segment takes one descriptor in the server, and all segments
+    /// together at most a quarter of what the process may have (RLIMIT_NOFILE).
     /// </summary>
     public long SegmentBytes { get; set; } = 32L << 20;
 

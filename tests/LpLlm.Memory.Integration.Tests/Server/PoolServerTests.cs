@@ -157,6 +157,47 @@ public sealed class PoolServerTests : IDisposable
             .Which.Message.Should().Contain("WarmBytes");
     }
 
+    [Theory]
+    [InlineData(1024, 256)]
+    [InlineData(8, 16)]
+    [InlineData(ulong.MaxValue, int.MaxValue)]
+    public void Segments_LeaveDescriptorsForConnections(ulong files, int segments) => SegmentLimit.Of(files).Should().Be(segments);
+
+    [Fact]
+    public async Task Segments_OfAStartedServer_AreBounded()
+    {
+        using var host = TestHost.Build(AddEmbeddedServer);
+        await host.StartAsync().DefaultTimeout();
+
+        host.Services.GetRequiredService<PoolServer>().Engine!.Settings.MaxSegments.Should().Be(SegmentLimit.Find()).And.BeLessThan(int.MaxValue);
+    }
+
+    [Theory]
+    [InlineData("4711", true)]
+    [InlineData(null, false)]
+    public async Task AllowedUsers_OpenTheSocketToOthers(string? user, bool isOpen)
+    {
+        var folder = Directory.CreateTempSubdirectory("lpllm-others-").FullName;
+        try
+        {
+            File.SetUnixFileMode(folder, (UnixFileMode)Convert.ToInt32("755", 8));
+            using var host = TestHost.Build(services => services.AddPoolServer(o =>
+            {
+                (o.CapacityBytes, o.SegmentBytes) = (32 * MiB, 4 * MiB);
+                o.EndPoints.Add($"pipe://{folder}/pool.sock");
+                ((List<string>)o.AllowedUsers).AddRange(user is null ? [] : [user]);
+            }));
+            await host.StartAsync().DefaultTimeout();
+
+            File.GetUnixFileMode($"{folder}/pool.sock").HasFlag(UnixFileMode.OtherWrite).Should().Be(isOpen);
+            await host.StopAsync().DefaultTimeout();
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     [Fact]
     public async Task WarmUp_ServerRefusesItsOwnCall_IsATypedError()
     {

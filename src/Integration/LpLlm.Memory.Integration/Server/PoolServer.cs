@@ -209,6 +209,7 @@ internal sealed class PoolServer(
         MaxClientBytes = options.MaxClientBytes ?? long.MaxValue,
         MaxUserBytes = options.MaxUserBytes ?? long.MaxValue,
         MaxSessions = options.MaxClients,
+        MaxSegments = SegmentLimit.Find(),
         QuarantineTime = options.QuarantineTime,
         SessionTimeout = options.SessionTimeout,
         TrimPatience = options.TrimPatience,

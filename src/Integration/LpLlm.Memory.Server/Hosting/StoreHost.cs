@@ -3,6 +3,7 @@ using LpLlm.Memory.Configuration;
 using LpLlm.Memory.Daemon.Cli;
 using LpLlm.Memory.Server;
 using LpLlm.Memory.Transport;
+using LpLlm.Memory.Transport.Grpc.Storage;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -35,6 +36,8 @@ internal static class StoreHost
         var section = builder.Configuration.GetSection(Section);
         builder.Services.AddPoolServer(server => Configure(server, options, section));
         builder.Services.AddGrpcPoolTransport(builder.Configuration.GetSection(GrpcSection));
+        builder.Services.Configure<GrpcPoolTransportOptions>(
+            grpc => grpc.Storage = new StorageSettings { PoolBytes = options.MemPoolBytes, ChunkBytes = options.ChunkBytes });
         builder.Services.AddOptions<HostOptions>().Configure<Microsoft.Extensions.Options.IOptions<PoolServerOptions>>(
             (host, server) => host.ShutdownTimeout = server.Value.DrainTimeout + TimeSpan.FromSeconds(10));
         builder.Services.Configure<ConsoleLifetimeOptions>(lifetime => lifetime.SuppressStatusMessages = true);
