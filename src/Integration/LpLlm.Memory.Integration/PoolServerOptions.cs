@@ -81,7 +81,8 @@ public sealed class PoolServerOptions
     public IList<string> EndPoints { get; } = [];
 
     /// <summary>
-    /// Users who may connect beside root and the server's own, by name or number. Default none. The socket's file must let them in as well.
+    /// Users who may connect beside root and the server's own, by name or number. Default none. With any, sockets are open to all users, and the server
+    /// decides by the system's word who connects; the socket's folder must let them pass.
     /// </summary>
     public IList<string> AllowedUsers { get; } = [];
 
