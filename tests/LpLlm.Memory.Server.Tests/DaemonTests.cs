@@ -185,7 +185,8 @@ public sealed class DaemonTests : IDisposable
         var (old, _) = await DaemonProcess.StartReadyAsync(_folder.Socket);
         using (old)
         {
-            // As an administrator in a hurry: the lock goes with its file, so that a second daemon can take the path over.
+            // As an administrator in a hurry: the lock and the socket go with their files, so that a second daemon can take the path over.
+            File.Delete(_folder.Socket);
             File.Delete(_folder.Socket + ".lock");
             var (daemon, _) = await DaemonProcess.StartReadyAsync(_folder.Socket);
             using (daemon)
