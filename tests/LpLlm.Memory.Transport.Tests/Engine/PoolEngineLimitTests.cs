@@ -203,6 +203,23 @@ public class PoolEngineLimitTests
     }
 
     [Fact]
+    public void MaxSegments_OfARequestThatEndedBeforeItsSegmentWasMade_IsFreeAgain()
+    {
+        var harness = new EngineHarness(settings => settings with { MaxSegments = 2 });
+        var first = harness.Open();
+        harness.Engine.Release(first, harness.Acquire(first, 90).LeaseId);
+        harness.Source.IsManual = true;
+        using var cancellation = new CancellationTokenSource();
+        _ = harness.AcquireAsync(harness.Open(user: 1001), 50, token: cancellation.Token);
+        cancellation.Cancel();
+        harness.Source.EndAll();
+        harness.Source.IsManual = false;
+
+        harness.Acquire(first, 1);
+        harness.Acquire(first, 2);
+    }
+
+    [Fact]
     public void Growths_ThatWereGivenBackPieceByPiece_AreForgotten()
     {
         var harness = new EngineHarness();
