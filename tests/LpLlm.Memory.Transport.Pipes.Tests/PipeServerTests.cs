@@ -328,7 +328,7 @@ public sealed class PipeServerTests : IDisposable
     [Fact]
     public async Task Row7_ClientThatRequestsNothing_IsDisconnected()
     {
-        await using var listener = await BindAsync(Limits with { ReadTimeout = TimeSpan.FromMilliseconds(100) });
+        await using var listener = await BindAsync(Limits with { ReadTimeout = TimeSpan.FromMilliseconds(500) });
         using var client = await RawClient.GreetAsync(_directory.SocketFile);
         await client.SendAsync(RawClient.Frame(1, 0, FrameKind.Cancel));
 
@@ -342,7 +342,7 @@ public sealed class PipeServerTests : IDisposable
     {
         using var file = OpenFile(out _);
         _server.OnReply = request => new PoolMessage(request.Payload, file);
-        await using var listener = await BindAsync(Limits with { ReadTimeout = TimeSpan.FromMilliseconds(300) });
+        await using var listener = await BindAsync(Limits with { ReadTimeout = TimeSpan.FromSeconds(1) });
         using var client = await RawClient.GreetAsync(_directory.SocketFile);
 
         // 64 KiB more than the kernel's buffer of about 200 KiB, and less than MaxUnsentBytes: of these the client never reads a byte.
