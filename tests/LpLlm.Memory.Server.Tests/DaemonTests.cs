@@ -36,7 +36,7 @@ public sealed class DaemonTests : IDisposable
         var (daemon, _) = await DaemonProcess.StartReadyAsync(_folder.Socket);
         using (daemon)
         {
-            (await StatusAsync()).GetProperty("idleBytes").GetInt64().Should().Be(16 * MiB);
+            await UntilAsync(status => status.GetProperty("idleBytes").GetInt64() == 16 * MiB);
 
             using var pool = _folder.CreatePool();
             using var lease = pool.Rent(MiB);
@@ -185,7 +185,8 @@ public sealed class DaemonTests : IDisposable
         var (old, _) = await DaemonProcess.StartReadyAsync(_folder.Socket);
         using (old)
         {
-            // As an administrator in a hurry: the lock goes with its file, so that a second daemon can take the path over.
+            // As an administrator in a hurry: the lock and the socket go with their files, so that a second daemon can take the path over.
+            File.Delete(_folder.Socket);
             File.Delete(_folder.Socket + ".lock");
             var (daemon, _) = await DaemonProcess.StartReadyAsync(_folder.Socket);
             using (daemon)
@@ -243,6 +244,15 @@ public sealed class DaemonTests : IDisposable
         catch (PinnedMemoryException failure)
         {
             return failure;
+        }
+    }
+
+    private async Task UntilAsync(Func<JsonElement, bool> holds)
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (!holds(await StatusAsync()))
+        {
+            await Task.Delay(50, deadline.Token);
         }
     }
 

@@ -11,8 +11,11 @@ internal static partial class IntegrationLog
     [LoggerMessage(1101, LogLevel.Information, "Pool '{Pool}' is open with {Reserved} after {Milliseconds:0} ms")]
     public static partial void PoolOpened(ILogger logger, string pool, string reserved, double milliseconds);
 
-    [LoggerMessage(1110, LogLevel.Information, "Pool server with {Capacity}, {Warm} of it warm, listens at {EndPoints} after {Milliseconds:0} ms")]
+    [LoggerMessage(1110, LogLevel.Information, "Pool server with {Capacity}, {Warm} of it kept warm, listens at {EndPoints} after {Milliseconds:0} ms")]
     public static partial void ServerStarted(ILogger logger, string capacity, string warm, string endPoints, double milliseconds);
+
+    [LoggerMessage(1115, LogLevel.Warning, "The {Warm} that are to be kept warm cannot be had now; the server goes on, and tries again. {Reason}")]
+    public static partial void WarmMemoryMissing(ILogger logger, string warm, string reason);
 
     [LoggerMessage(1111, LogLevel.Information, "Pool server has stopped listening")]
     public static partial void ServerStopped(ILogger logger);

@@ -18,13 +18,15 @@ public sealed class PoolServerOptions
 
     /// <summary>
     /// The standard segment, of which leases are made and which is kept ready. Default 32 MiB; a multiple of 2 MiB, at most 1 TiB and at most
-    /// <see cref="CapacityBytes"/>. Each segment of a lease takes one descriptor in the server.
+    /// <see cref="CapacityBytes"/>. Each segment takes one descriptor in the server, and all segments
+    /// together at most a quarter of what the process may have (RLIMIT_NOFILE).
     /// </summary>
     public long SegmentBytes { get; set; } = 32L << 20;
 
     /// <summary>
-    /// Memory made at start, in whole segments, and kept ready. Default 0: segments are made on demand. A multiple of 2 MiB, at most
-    /// <see cref="CapacityBytes"/>.
+    /// Memory made after the start, in whole segments, and kept ready: the first segment before the server counts as started, the others in the
+    /// background. Default 0: segments are made on demand. A multiple of 2 MiB, at most <see cref="CapacityBytes"/>. More than the machine or its
+    /// control group has fails the start; a shortage later is a warning, and tried again.
     /// </summary>
     public long WarmBytes { get; set; }
 
@@ -79,7 +81,8 @@ public sealed class PoolServerOptions
     public IList<string> EndPoints { get; } = [];
 
     /// <summary>
-    /// Users who may connect beside root and the server's own, by name or number. Default none. The socket's file must let them in as well.
+    /// Users who may connect beside root and the server's own, by name or number. Default none. With any, sockets are open to all users, and the server
+    /// decides by the system's word who connects; the socket's folder must let them pass.
     /// </summary>
     public IList<string> AllowedUsers { get; } = [];
 

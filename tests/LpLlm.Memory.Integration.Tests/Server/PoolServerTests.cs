@@ -87,8 +87,131 @@ public sealed class PoolServerTests : IDisposable
         var next = server.StartAsync(CancellationToken.None);
         segments.MayGoOn.SetResult();
         await next.DefaultTimeout();
-        server.Engine!.GetStatistics().IdleBytes.Should().Be(8 * MiB);
+        await TestTimeouts.UntilAsync(() => server.Engine!.GetStatistics().IdleBytes == 8 * MiB);
         segments.Count.Should().Be(2, "what was begun was not begun again");
+    }
+
+    [Fact]
+    public async Task Start_WarmMemoryTakesLong_ServesAlready()
+    {
+        var segments = new SlowSegmentSource { FastOnes = 1 };
+        var provider = _hosts.Build(services =>
+        {
+            services.AddSingleton<ISegmentSource>(segments);
+            services.AddPoolServer(o =>
+            {
+                (o.CapacityBytes, o.SegmentBytes, o.WarmBytes) = (8 * MiB, 4 * MiB, 8 * MiB);
+                o.EndPoints.Add("embedded");
+            });
+            services.AddServerPinnedPool("kv", o => (o.EndPoint, o.CapacityBytes) = ("embedded", 4 * MiB));
+        });
+
+        await provider.GetRequiredService<PoolServer>().StartAsync(CancellationToken.None).DefaultTimeout();
+
+        using (await Task.Run(() => provider.GetRequiredKeyedService<IPinnedMemoryPool>("kv").Rent(MiB)).DefaultTimeout())
+        {
+            segments.MayGoOn.SetResult();
+        }
+    }
+
+    [Theory]
+    [InlineData("preflight", true)]
+    [InlineData("mlock", false)]
+    public async Task Start_MemoryIsOthersNow_GoesOnWithAWarning_WhatCannotChangeFails(string operation, bool goesOn)
+    {
+        var logger = new CollectingLogger();
+        using var host = TestHost.Build(
+            services =>
+            {
+                var failure = new MemorySourceException(operation, 12, "ENOMEM", 4 * MiB, 0, "Free memory.");
+                services.AddSingleton<ISegmentSource>(new SlowSegmentSource { Failure = failure });
+                services.AddPoolServer(o =>
+                {
+                    (o.CapacityBytes, o.SegmentBytes, o.WarmBytes) = (8 * MiB, 4 * MiB, 8 * MiB);
+                    o.EndPoints.Add("embedded");
+                });
+            },
+            logger);
+
+        if (goesOn)
+        {
+            await host.StartAsync().DefaultTimeout();
+            logger.Entries.Should().ContainSingle(entry => entry.Id == 1115);
+        }
+        else
+        {
+            await host.Awaiting(h => h.StartAsync().DefaultTimeout()).Should().ThrowAsync<MemorySourceException>();
+        }
+    }
+
+    [Fact]
+    public async Task Row26_HostStart_MoreWarmMemoryThanTheMachineHas_IsRefusedThoughTheFirstSegmentFits()
+    {
+        using var host = TestHost.Build(services => services.AddPoolServer(o =>
+        {
+            (o.CapacityBytes, o.SegmentBytes, o.WarmBytes) = (1L << 50, 4 * MiB, 1L << 50);
+            o.EndPoints.Add("embedded");
+        }));
+
+        (await host.Awaiting(h => h.StartAsync().DefaultTimeout()).Should().ThrowAsync<MemorySourceException>())
+            .Which.Message.Should().Contain("WarmBytes");
+    }
+
+    [Theory]
+    [InlineData(1024, 256)]
+    [InlineData(8, 16)]
+    [InlineData(ulong.MaxValue, int.MaxValue)]
+    public void Segments_LeaveDescriptorsForConnections(ulong files, int segments) => SegmentLimit.Of(files).Should().Be(segments);
+
+    [Fact]
+    public async Task Segments_OfAStartedServer_AreBounded()
+    {
+        using var host = TestHost.Build(AddEmbeddedServer);
+        await host.StartAsync().DefaultTimeout();
+
+        host.Services.GetRequiredService<PoolServer>().Engine!.Settings.MaxSegments.Should().Be(SegmentLimit.Find()).And.BeLessThan(int.MaxValue);
+    }
+
+    [Theory]
+    [InlineData("4711", true)]
+    [InlineData(null, false)]
+    public async Task AllowedUsers_OpenTheSocketToOthers(string? user, bool isOpen)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            return; // CA1416: there are no modes
+        }
+
+        var folder = Directory.CreateTempSubdirectory("lpllm-others-").FullName;
+        try
+        {
+            File.SetUnixFileMode(folder, (UnixFileMode)Convert.ToInt32("755", 8));
+            using var host = TestHost.Build(services => services.AddPoolServer(o =>
+            {
+                (o.CapacityBytes, o.SegmentBytes) = (32 * MiB, 4 * MiB);
+                o.EndPoints.Add($"pipe://{folder}/pool.sock");
+                ((List<string>)o.AllowedUsers).AddRange(user is null ? [] : [user]);
+            }));
+            await host.StartAsync().DefaultTimeout();
+
+            File.GetUnixFileMode($"{folder}/pool.sock").HasFlag(UnixFileMode.OtherWrite).Should().Be(isOpen);
+            await host.StopAsync().DefaultTimeout();
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task WarmUp_ServerRefusesItsOwnCall_IsATypedError()
+    {
+        var loopback = new Transport.Loopback.LoopbackTransport();
+        var endPoint = new Uri("loopback://refusing");
+        await using var listener = await loopback.BindAsync(endPoint, new RefusingHandler(), CancellationToken.None);
+
+        (await FluentActions.Awaiting(() => ServerWarmUp.RunAsync(loopback, endPoint, CancellationToken.None).DefaultTimeout())
+            .Should().ThrowAsync<PoolServerUnavailableException>()).Which.Message.Should().Contain("not today");
     }
 
     [Fact]
@@ -222,6 +345,11 @@ public sealed class PoolServerTests : IDisposable
         private readonly HostSegmentSource _source = new(new HostMemorySettings(), NullLogger.Instance, new FakePinner());
         private int _count;
 
+        /// <summary>How many are made at once.</summary>
+        public int FastOnes { get; init; }
+
+        public MemorySourceException? Failure { get; init; }
+
         public TaskCompletionSource Asked { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public TaskCompletionSource MayGoOn { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -230,13 +358,27 @@ public sealed class PoolServerTests : IDisposable
 
         public async ValueTask<Segment> CreateAsync(long lengthBytes, CancellationToken cancellationToken)
         {
-            Interlocked.Increment(ref _count);
+            if (Failure is not null)
+            {
+                throw Failure;
+            }
+
+            var isFast = Interlocked.Increment(ref _count) <= FastOnes;
             Asked.TrySetResult();
-            await MayGoOn.Task.WaitAsync(cancellationToken);
+            if (!isFast)
+            {
+                await MayGoOn.Task.WaitAsync(cancellationToken);
+            }
+
             return await _source.CreateAsync(lengthBytes, cancellationToken);
         }
 
         public ValueTask<Segment> AdoptAsync(SafeFileHandle file, long lengthBytes, CancellationToken cancellationToken) =>
             throw new NotSupportedException();
+    }
+
+    private sealed class RefusingHandler : IPoolConnectionHandler
+    {
+        public IPoolConnection Accept(PoolPeer peer) => throw new PoolFaultException(PoolFaultCode.Unavailable, "not today");
     }
 }

@@ -29,6 +29,33 @@ public sealed class ServerPoolTests : IDisposable
         leases.ForEach(lease => lease.Dispose());
     }
 
+    [Theory]
+    [InlineData(16, 4, 1, 12)]
+    [InlineData(16, 4, 4, 12)]
+    [InlineData(16, 4, 5, 8)]
+    [InlineData(16, 4, 17, 0)]
+    [InlineData(16, 4, long.MaxValue / MiB, 0)]
+    [InlineData(0, 4, 1, 0)]
+    public void Balloon_LessThanASlabIsWanted_AWholeSlabIsGiven(long reserved, long slab, long wanted, long kept) =>
+        ServerPool.Kept(reserved * MiB, wanted * MiB, slab * MiB).Should().Be(kept * MiB);
+
+    [Fact]
+    public async Task Row13_RevokedWhileInUse_IsGivenBackWhenItIsIdleAtLast()
+    {
+        var provider = Build(("kv", 16 * MiB, Timeout.InfiniteTimeSpan));
+        var pool = provider.GetRequiredKeyedService<IPinnedMemoryPool>("kv");
+        var lease = pool.Rent(4 * MiB);
+        pool.Rent(4 * MiB).Dispose();
+        var engine = provider.GetRequiredService<PoolServer>().Engine!;
+        var revoked = engine.List().Single().Id;
+        engine.Revoke(revoked, "maintenance");
+        await TestTimeouts.UntilAsync(() => pool.GetSnapshot().ReservedBytes == 4 * MiB);
+
+        lease.Dispose(); // nobody asks again: the pool has to remember
+
+        await TestTimeouts.UntilAsync(() => engine.List().All(other => other.Id != revoked));
+    }
+
     [Fact]
     public async Task IdleTrim_NothingRentedForTwoPeriods_KeepsInitialBytesOnly()
     {

@@ -10,4 +10,7 @@ internal enum CallFault
 
     /// <summary>The server acts, then the connection ends.</summary>
     LostReply,
+
+    /// <summary>The server acts, then finds that it cannot send the reply.</summary>
+    RefusedReply,
 }

@@ -51,19 +51,24 @@ internal sealed class FaultyTransport(PoolTransport inner) : PoolTransport
 
         public override async ValueTask<PoolMessage> SendAsync(PoolMethod method, PoolMessage request, CancellationToken cancellationToken)
         {
-            var fault = await network.Decide(method);
+            var fault = await network.Decide(method).AsTask().WaitAsync(cancellationToken);
             if (fault == CallFault.LostRequest)
             {
                 await inner.DisposeAsync();
             }
 
             var reply = await inner.SendAsync(method, request, cancellationToken);
-            if (fault != CallFault.LostReply)
+            if (fault is not (CallFault.LostReply or CallFault.RefusedReply))
             {
                 return reply;
             }
 
             reply.Dispose();
+            if (fault == CallFault.RefusedReply)
+            {
+                throw new PoolFaultException(PoolFaultCode.ResourceExhausted, "Told to have no descriptor left for the reply.");
+            }
+
             await inner.DisposeAsync();
             throw new PoolServerUnavailableException(EndPoint.ToString(), "Told to lose the reply.");
         }

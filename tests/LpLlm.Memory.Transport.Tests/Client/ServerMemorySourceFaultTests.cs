@@ -184,6 +184,128 @@ public class ServerMemorySourceFaultTests
     }
 
     [Fact]
+    public async Task Row5_ServerRestarted_LongLeaseIsShownInParts()
+    {
+        await using var server = new ServerHarness(settings => settings with { CapacityBytes = 256 * MiB });
+        await using var source = server.CreateSource(options: Options(256 * MiB));
+        var regions = await ReserveSegmentsAsync(source, 70);
+        Bytes(regions[69])[0] = 7;
+        var restores = CountCalls(server, PoolMethod.Restore);
+        await server.StopAsync();
+        await server.StartAsync();
+
+        await TestTimeouts.UntilAsync(() => server.Statistics.LeasedBytes == 140 * MiB);
+
+        restores().Should().Be(2, "70 segments are more than one call takes");
+        var segments = server.Engine.Inspect(server.Engine.List().Should().ContainSingle().Subject.Id).Segments;
+        segments.Should().HaveCount(70);
+        FirstByte(segments[69].Segment.Address).Should().Be(7, "the order is kept");
+        regions.ForEach(region => region.Dispose());
+    }
+
+    [Fact]
+    public async Task Row5_ServerRestarted_TakesOnlyAPart_TheRestStaysUsableAndIsToldToNobody()
+    {
+        var most = 256 * MiB;
+        await using var server = new ServerHarness(settings => settings with { CapacityBytes = 256 * MiB, MaxClientBytes = most });
+        await using var source = server.CreateSource(options: Options(256 * MiB));
+        var regions = await ReserveSegmentsAsync(source, 70);
+        Bytes(regions[69]).Fill(7);
+        most = 130 * MiB;
+        await server.StopAsync();
+        await server.StartAsync();
+
+        await TestTimeouts.UntilAsync(() => server.Logger.Entries.Any(entry => entry.Id == 2034));
+
+        server.Statistics.LeasedBytes.Should().Be(128 * MiB);
+        Bytes(regions[69]).IndexOfAnyExcept((byte)7).Should().Be(-1);
+        regions.ForEach(region => region.Dispose());
+        await TestTimeouts.UntilAsync(() => server.Statistics.LeasedBytes == 0);
+        (await ReserveUntilThereAsync(source, 2 * MiB)).Dispose();
+        server.Logger.Entries.Should().NotContain(entry => entry.Id == 2040);
+    }
+
+    [Fact]
+    public async Task ServerThatHangs_RequestsFailLongBeforeTheirDeadlines()
+    {
+        await using var server = new ServerHarness { RenewInterval = TimeSpan.FromMinutes(5) };
+        await server.StopAsync();
+        await server.StartAsync();
+        var patient = Options() with { RequestTimeout = TimeSpan.FromHours(1), AcquireTimeout = TimeSpan.FromMinutes(5) };
+        await using var source = server.CreateSource(options: patient);
+        using var region = await source.ReserveAsync(2 * MiB).DefaultTimeout();
+        var stopped = new TaskCompletionSource();
+        server.Network.Decide = async _ =>
+        {
+            await stopped.Task;
+            return CallFault.None;
+        };
+
+        for (var i = 0; i < 2; i++)
+        {
+            await source.Awaiting(s => s.ReserveAsync(2 * MiB).AsTask().DefaultTimeout()).Should().ThrowAsync<PoolServerUnavailableException>();
+        }
+
+        stopped.SetResult();
+        (await ReserveUntilThereAsync(source, 2 * MiB)).Dispose();
+    }
+
+    [Fact]
+    public async Task ServerThatMakesMemory_GivesSignsOfLife_IsWaitedForAsLongAsTheLengthTakes()
+    {
+        await using var server = new ServerHarness(settings => settings with { CapacityBytes = 1024 * MiB }) { RenewInterval = TimeSpan.FromMinutes(5) };
+        await server.StopAsync();
+        await server.StartAsync();
+        var hasty = Options(1024 * MiB) with { RequestTimeout = TimeSpan.FromMilliseconds(400), AcquireTimeout = TimeSpan.FromMilliseconds(1) };
+        await using var source = server.CreateSource(options: hasty);
+        using var region = await ReserveUntilThereAsync(source, 2 * MiB);
+        var signs = CountCalls(server, PoolMethod.Renew);
+        var gate = new TaskCompletionSource();
+        server.Memory.Gate = gate.Task;
+
+        var growth = source.ReserveAsync(1000 * MiB).AsTask();
+        await TestTimeouts.UntilAsync(() => signs() >= 2);
+        gate.SetResult();
+
+        (await growth.DefaultTimeout()).Dispose();
+        server.Network.Connects.Should().Be(1);
+    }
+
+    [Fact]
+    public async Task S4_TheReplyCannotBeSent_TheGrantIsUndone()
+    {
+        await using var server = new ServerHarness();
+        await using var source = server.CreateSource();
+        FailOnce(server, PoolMethod.Acquire, CallFault.RefusedReply);
+
+        await source.Awaiting(s => s.ReserveAsync(8 * MiB).AsTask().DefaultTimeout()).Should().ThrowAsync<PinnedMemoryException>();
+
+        await server.UntilEmptyAsync();
+        (await source.ReserveAsync(32 * MiB).DefaultTimeout()).Dispose();
+    }
+
+    [Theory]
+    [InlineData("LostReply")]
+    [InlineData("RefusedReply")]
+    public async Task S4_Attach_TheReplyIsLost_TheLeaseIsLetGoOfAgain(string fault)
+    {
+        await using var server = new ServerHarness();
+        await using var owner = server.CreateSource();
+        await using var reader = server.CreateSource();
+        using var written = await owner.ReserveAsync(8 * MiB).DefaultTimeout();
+        (await reader.ReserveAsync(2 * MiB).DefaultTimeout()).Dispose();
+        FailOnce(server, PoolMethod.Attach, Enum.Parse<CallFault>(fault));
+        var token = owner.LeaseTokens.Single();
+
+        await reader.Awaiting(s => s.AttachAsync(token, CancellationToken.None).DefaultTimeout()).Should().ThrowAsync<PinnedMemoryException>();
+
+        await TestTimeouts.UntilAsync(() => server.Engine.List().All(lease => lease.HolderCount == 1));
+        using var read = await reader.AttachAsync(token, CancellationToken.None).DefaultTimeout();
+        Bytes(written)[0] = 9;
+        Bytes(read)[0].Should().Be(9);
+    }
+
+    [Fact]
     public async Task SharersOfALease_MeetAgainAfterARestart()
     {
         await using var server = new ServerHarness();
@@ -364,6 +486,35 @@ public class ServerMemorySourceFaultTests
                 await Task.Delay(1, deadline.Token);
             }
         }
+    }
+
+    private static async Task<List<MemoryRegion>> ReserveSegmentsAsync(ServerMemorySource source, int count)
+    {
+        var regions = new List<MemoryRegion>();
+        for (var i = 0; i < count; i++)
+        {
+            regions.Add(await source.ReserveAsync(2 * MiB).DefaultTimeout());
+        }
+
+        return regions;
+    }
+
+    private static Func<int> CountCalls(ServerHarness server, PoolMethod counted)
+    {
+        var count = 0;
+        server.Network.Decide = method =>
+        {
+            _ = method == counted ? Interlocked.Increment(ref count) : 0;
+            return ValueTask.FromResult(CallFault.None);
+        };
+        return () => Volatile.Read(ref count);
+    }
+
+    private static void FailOnce(ServerHarness server, PoolMethod failing, CallFault fault)
+    {
+        var left = 1;
+        server.Network.Decide = method =>
+            ValueTask.FromResult(method == failing && Interlocked.Decrement(ref left) == 0 ? fault : CallFault.None);
     }
 
     private static unsafe byte FirstByte(nint address) => *(byte*)address;

@@ -9,16 +9,30 @@ public class PoolEngineLifetimeTests
     private static readonly MemorySourceException NoMemory = new("mmap", 12, "ENOMEM", Standard, null, "Add memory.");
 
     [Fact]
-    public async Task Start_WithoutMemory_FailsAndKeepsNothing()
+    public async Task Start_WithoutMemory_FailsAndTriesAgainLater()
     {
         var harness = new EngineHarness(settings => settings with { WarmBytes = 3 * Standard });
-        harness.Source.Failures.Enqueue(null);
         harness.Source.Failures.Enqueue(NoMemory);
 
         await harness.Engine.Awaiting(engine => engine.StartAsync(CancellationToken.None)).Should().ThrowAsync<MemorySourceException>();
 
         harness.Source.Live.Should().BeEmpty();
-        harness.Statistics.IdleBytes.Should().Be(0);
+        harness.Advance(5000);
+        harness.Statistics.IdleBytes.Should().Be(3 * Standard, "whoever started it may have let it go on");
+    }
+
+    [Fact]
+    public async Task Start_OnlyTheFirstSegmentCanBeHad_GoesOnAndMakesTheOthersLater()
+    {
+        var harness = new EngineHarness(settings => settings with { WarmBytes = 3 * Standard });
+        harness.Source.Failures.Enqueue(null);
+        harness.Source.Failures.Enqueue(NoMemory);
+
+        await harness.Engine.StartAsync(CancellationToken.None).DefaultTimeout();
+
+        harness.Statistics.IdleBytes.Should().Be(Standard);
+        harness.Advance(5000);
+        harness.Statistics.IdleBytes.Should().Be(3 * Standard);
     }
 
     [Fact]

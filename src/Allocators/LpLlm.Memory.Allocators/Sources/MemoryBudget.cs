@@ -56,6 +56,21 @@ internal sealed class MemoryBudget(
         return best;
     }
 
+    /// <summary>What there would be if nobody else had any.</summary>
+    public (long Bytes, string LimitName) GetTotal()
+    {
+        var best = (Bytes: ReadField(Path.Combine(procPath, "meminfo"), "MemTotal:") * 1024 ?? long.MaxValue, Name: "MemTotal of the machine");
+        foreach (var group in GroupFolders())
+        {
+            if (ReadNumber(Path.Combine(group.Folder, group.Limit)) is { } most && most < best.Bytes)
+            {
+                best = (most, $"{group.Limit} of {group.Folder}");
+            }
+        }
+
+        return best;
+    }
+
     private IEnumerable<(string Folder, string Limit, string Usage, string InactiveFile)> GroupFolders()
     {
         foreach (var line in ReadLines(Path.Combine(procPath, "self/cgroup")))

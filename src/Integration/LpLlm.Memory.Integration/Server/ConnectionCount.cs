@@ -13,6 +13,8 @@ internal sealed class ConnectionCount(PoolEngine engine, IPoolConnectionHandler 
 
     public PoolEngine Engine => engine;
 
+    public bool AdmitsOtherUsers => server.AdmitsOtherUsers;
+
     public IPoolConnection Accept(PoolPeer peer)
     {
         var connection = server.Accept(peer);

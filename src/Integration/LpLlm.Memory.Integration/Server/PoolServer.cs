@@ -1,3 +1,4 @@
+using LpLlm.Memory.Sources;
 using LpLlm.Memory.Transport;
 using LpLlm.Memory.Transport.Engine;
 using LpLlm.Memory.Transport.Server;
@@ -29,10 +30,11 @@ internal sealed class PoolServer(
 
     private Running? Started => Volatile.Read(ref _start) is { IsCompletedSuccessfully: true } start ? start.Result : null;
 
-    /// <summary>Makes the warm memory and listens. If anything fails nothing is kept, and the next call tries again.</summary>
-    /// <param name="cancellationToken">
-    /// Ends the wait only. Warm memory takes seconds: a pool that gives up after its own timeout must not undo what has been made.
-    /// </param>
+    /// <summary>
+    /// Listens, then begins to make the warm memory, which goes on in the background. If anything fails nothing is kept, and the next call tries
+    /// again.
+    /// </summary>
+    /// <param name="cancellationToken">Ends the wait only: a pool that gives up after its own timeout must not undo what has been begun.</param>
     /// <exception cref="MemorySourceException">The memory cannot be had.</exception>
     /// <exception cref="InvalidOperationException">An end point is taken, not safe or of an unknown scheme.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -143,7 +145,7 @@ internal sealed class PoolServer(
                 running.Outer.Add(await transports.Get(endPoint).BindAsync(endPoint, running.Connections, cancellationToken).ConfigureAwait(false));
             }
 
-            await engine.StartAsync(cancellationToken).ConfigureAwait(false);
+            await WarmAsync(engine, cancellationToken).ConfigureAwait(false);
             foreach (var listener in running.Outer)
             {
                 await ServerWarmUp.RunAsync(transports.Get(listener.EndPoint), listener.EndPoint, cancellationToken).ConfigureAwait(false);
@@ -160,6 +162,31 @@ internal sealed class PoolServer(
             string.Join(' ', running.Outer.Select(listener => PoolEndPoint.Format(listener.EndPoint)).DefaultIfEmpty(PoolEndPoint.Embedded)),
             time.GetElapsedTime(started).TotalMilliseconds);
         return running;
+    }
+
+    /// <summary>
+    /// What this machine can never give fails the start. What it cannot give now is tried again later: after a restart it may be the surviving
+    /// clients' that have it, and who must find a server to come back to.
+    /// </summary>
+    private async Task WarmAsync(PoolEngine engine, CancellationToken cancellationToken)
+    {
+        var (most, limitName) = options.WarmBytes > 0 ? new MemoryBudget().GetTotal() : (long.MaxValue, "");
+        try
+        {
+            await engine.StartAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (MemorySourceException refusal) when (refusal.Operation == "preflight" && options.WarmBytes <= most)
+        {
+            IntegrationLog.WarmMemoryMissing(_logger, ByteSize.Format(options.WarmBytes), refusal.Message);
+        }
+
+        if (options.WarmBytes > most)
+        {
+            throw new MemorySourceException(
+                "preflight", 0, "out of memory", options.WarmBytes, most,
+                $"{ByteSize.Format(most)} are all there is under {limitName}: lower WarmBytes, or raise that limit. "
+                + "sllm-store keeps its whole --pool-memory-size warm unless WarmBytes is configured.");
+        }
     }
 
     private IEnumerable<Uri> ListenAt()
@@ -182,6 +209,7 @@ internal sealed class PoolServer(
         MaxClientBytes = options.MaxClientBytes ?? long.MaxValue,
         MaxUserBytes = options.MaxUserBytes ?? long.MaxValue,
         MaxSessions = options.MaxClients,
+        MaxSegments = SegmentLimit.Find(),
         QuarantineTime = options.QuarantineTime,
         SessionTimeout = options.SessionTimeout,
         TrimPatience = options.TrimPatience,

@@ -13,7 +13,7 @@ internal static class RuntimeDirectory
     private const int OthersMask = 0x3F;
 
     /// <summary>The end point of a server and its clients that name none.</summary>
-    public static string DefaultEndPoint => $"pipe://{System.IO.Path.Combine(Path, "pool.sock")}";
+    public static string DefaultEndPoint => PoolEndPoint.OfSocket(System.IO.Path.Combine(Path, "pool.sock"));
 
     /// <summary>$XDG_RUNTIME_DIR/sllm-store; without that, /run/sllm-store for root and /tmp/sllm-store-uid for others.</summary>
     public static string Path

@@ -7,26 +7,38 @@ namespace LpLlm.Memory.Server;
 
 /// <summary>
 /// A pool over leased memory, and the one thing that such a pool does more than others: it gives idle slabs back, when the server asks for them
-/// and when nothing was rented for a while.
+/// and when nothing was rented for a while. What the server takes away is offered until it is back: slabs become idle one by one.
 /// </summary>
 internal sealed class ServerPool : DelegatingPool
 {
+    private static readonly TimeSpan RevokedPeriod = TimeSpan.FromSeconds(5);
+
     private readonly PinnedPool _pool;
     private readonly ServerMemorySource _source;
     private readonly ILogger _logger;
     private readonly IdleTrim? _idle;
+    private readonly ITimer _offerAgain;
     private int _trimming;
 
-    public ServerPool(PinnedPool pool, ServerMemorySource source, TimeSpan idleTrimAfter, long keepBytes, TimeProvider time, ILogger logger)
+    public ServerPool(
+        PinnedPool pool, ServerMemorySource source, TimeSpan idleTrimAfter, long keepBytes, long slabBytes, TimeProvider time, ILogger logger)
         : base(pool)
     {
         _pool = pool;
         _source = source;
         _logger = logger;
-        source.TrimRequested = bytes => StartTrim(() => Math.Max(0, pool.GetSnapshot().ReservedBytes - bytes));
+        _offerAgain = time.CreateTimer(_ => StartTrim(0), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        source.TrimRequested = bytes => GiveBack(Kept(pool.GetSnapshot().ReservedBytes, bytes, slabBytes));
         _idle = idleTrimAfter == Timeout.InfiniteTimeSpan
             ? null
-            : new IdleTrim(pool.GetSnapshot, keepBytes, idleTrimAfter, () => StartTrim(() => keepBytes), time);
+            : new IdleTrim(pool.GetSnapshot, keepBytes, idleTrimAfter, () => StartTrim(keepBytes), time);
+    }
+
+    /// <summary>What to keep of a pool that gives back in whole slabs, so that what is asked for comes.</summary>
+    internal static long Kept(long reservedBytes, long wantedBytes, long slabBytes)
+    {
+        var slabs = ((wantedBytes - 1) / slabBytes) + 1;
+        return slabs > reservedBytes / slabBytes ? 0 : reservedBytes - (slabs * slabBytes);
     }
 
     public override void Dispose()
@@ -59,22 +71,27 @@ internal sealed class ServerPool : DelegatingPool
     {
         _source.TrimRequested = null;
         _idle?.Dispose();
+        _offerAgain.Dispose();
     }
 
-    /// <summary>On a thread of its own: it waits behind a growth. One at a time is enough, since the server asks again.</summary>
-    private void StartTrim(Func<long> keepBytes)
+    /// <summary>On a thread of its own: it waits behind a growth. One at a time is enough for a timer, since it comes again.</summary>
+    private void StartTrim(long keepBytes)
     {
         if (Interlocked.Exchange(ref _trimming, 1) == 0)
         {
-            _ = Task.Run(() => Trim(keepBytes));
+            _ = Task.Run(() =>
+            {
+                GiveBack(keepBytes);
+                Volatile.Write(ref _trimming, 0);
+            });
         }
     }
 
-    private void Trim(Func<long> keepBytes)
+    private void GiveBack(long keepBytes)
     {
         try
         {
-            var trimmed = _pool.Trim(keepBytes());
+            var trimmed = _pool.Trim(keepBytes);
             if (trimmed > 0)
             {
                 IntegrationLog.Trimmed(_logger, Name, ByteSize.Format(trimmed));
@@ -82,15 +99,16 @@ internal sealed class ServerPool : DelegatingPool
         }
         catch (ObjectDisposedException)
         {
-            // The pool gives everything back.
+            return; // the pool gives everything back
         }
         catch (Exception failure)
         {
             IntegrationLog.TrimFailed(_logger, failure, Name);
         }
-        finally
+
+        if (_source.HoldsRevoked)
         {
-            Volatile.Write(ref _trimming, 0);
+            _offerAgain.Change(RevokedPeriod, Timeout.InfiniteTimeSpan);
         }
     }
 }

@@ -31,7 +31,7 @@ internal static class ServerPoolFactory
             PoolLogging.CreateLogger(provider, "PoolClient"));
         var logger = PoolLogging.CreateLogger(provider, "PinnedPool");
         var pool = new PinnedPool(settings, source, logger, time);
-        return new ServerPool(pool, source, options.IdleTrimAfter, settings.InitialBytes, time, logger);
+        return new ServerPool(pool, source, options.IdleTrimAfter, settings.InitialBytes, settings.SlabBytes, time, logger);
     }
 
     /// <summary>Addresses for every slab, each rounded up to the server's granularity.</summary>

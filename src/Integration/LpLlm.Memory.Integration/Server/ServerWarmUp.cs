@@ -17,7 +17,19 @@ internal static class ServerWarmUp
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         patience.CancelAfter(Deadline);
-        await CallAsync(transport, endPoint, patience.Token).ConfigureAwait(false);
+        try
+        {
+            await CallAsync(transport, endPoint, patience.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new PoolServerUnavailableException(
+                endPoint.ToString(), $"The server did not answer a first call of its own within {Deadline.TotalSeconds:0} s. The machine may be overloaded.");
+        }
+        catch (PoolFaultException refusal)
+        {
+            throw new PoolServerUnavailableException(endPoint.ToString(), $"The server refused a first call of its own: {refusal.Message}", refusal);
+        }
     }
 
     private static async Task CallAsync(PoolTransport transport, Uri endPoint, CancellationToken cancellationToken)

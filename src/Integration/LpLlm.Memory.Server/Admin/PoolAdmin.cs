@@ -40,11 +40,12 @@ internal sealed class PoolAdmin : IAsyncDisposable
             await SendAsync(_channel, PoolMethod.Statistics, request, StatisticsReply.Parser, cancellationToken).ConfigureAwait(false));
     }
 
-    public async Task<IReadOnlyList<DaemonLease>> GetLeasesAsync(CancellationToken cancellationToken)
+    /// <returns>The leases, and how many more there are for which the answer had no room.</returns>
+    public async Task<(IReadOnlyList<DaemonLease> Leases, int Omitted)> GetLeasesAsync(CancellationToken cancellationToken)
     {
         var request = new ListRequest { Session = _session };
         var reply = await SendAsync(_channel, PoolMethod.List, request, ListReply.Parser, cancellationToken).ConfigureAwait(false);
-        return [.. reply.Leases.Select(DaemonLease.Of)];
+        return ([.. reply.Leases.Select(DaemonLease.Of)], reply.Omitted);
     }
 
     public Task RevokeAsync(ulong leaseId, string reason, CancellationToken cancellationToken) => SendAsync(

@@ -29,7 +29,7 @@ internal abstract class AdminCommand : Command
     private async Task<int> RunAsync(ParseResult result, CancellationToken cancellationToken)
     {
         var path = result.GetValue(_socket);
-        var endPoint = new Uri(path is null ? RuntimeDirectory.DefaultEndPoint : $"pipe://{Path.GetFullPath(path)}");
+        var endPoint = new Uri(path is null ? RuntimeDirectory.DefaultEndPoint : PoolEndPoint.OfSocket(path));
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         patience.CancelAfter(Deadline);
         try

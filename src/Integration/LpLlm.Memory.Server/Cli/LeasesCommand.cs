@@ -13,7 +13,7 @@ internal sealed class LeasesCommand : AdminCommand
 
     protected override async Task RunAsync(PoolAdmin daemon, ParseResult result, CancellationToken cancellationToken)
     {
-        var leases = await daemon.GetLeasesAsync(cancellationToken).ConfigureAwait(false);
+        var (leases, omitted) = await daemon.GetLeasesAsync(cancellationToken).ConfigureAwait(false);
         if (result.GetValue(_json))
         {
             Report.WriteJson(leases);
@@ -21,6 +21,11 @@ internal sealed class LeasesCommand : AdminCommand
         else
         {
             Report.WriteTable(leases);
+        }
+
+        if (omitted > 0)
+        {
+            await Console.Error.WriteLineAsync($"{omitted} further leases are not shown: one message has no room for them.").ConfigureAwait(false);
         }
     }
 }

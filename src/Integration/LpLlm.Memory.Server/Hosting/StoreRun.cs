@@ -14,16 +14,21 @@ internal static class StoreRun
         try
         {
             using var host = StoreHost.Build(options);
-            await host.StartAsync().ConfigureAwait(false);
+            try
+            {
+                await host.StartAsync().ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+                when (host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.IsCancellationRequested)
+            {
+                return ExitCode.Success; // stopped before it was ready
+            }
+
             var endPoints = host.Services.GetRequiredService<PoolServer>().EndPoints;
             await Console.Out.WriteLineAsync($"sllm-store ready {string.Join(' ', endPoints.Select(PoolEndPoint.Format))}").ConfigureAwait(false);
             await Console.Out.FlushAsync().ConfigureAwait(false);
             await host.WaitForShutdownAsync().ConfigureAwait(false);
             return ExitCode.Success;
-        }
-        catch (OperationCanceledException)
-        {
-            return ExitCode.Success; // stopped before it was ready
         }
         catch (Exception failure) when (IsExpected(failure))
         {

@@ -20,6 +20,9 @@ internal sealed class HeldSegment(Segment described, SafeFileHandle? file)
     /// <summary>Null over gRPC, but for the moment of mapping.</summary>
     public SafeFileHandle? File { get; private set; } = file;
 
+    /// <summary>Whether the server has it: not after its restart, where it took over only other segments of the lease. Under the source's gate.</summary>
+    public bool IsKnown { get; set; } = true;
+
     /// <summary>Given back by its user while it was being presented to a restarted server; under the source's gate.</summary>
     public bool IsReturned { get; set; }
 

@@ -19,11 +19,15 @@ internal sealed class Outbox(PoolClient client, Uri endPoint, ILogger logger)
     /// <param name="session">Whose it is: with the session the message is dropped, because nothing of it is left on the server.</param>
     /// <param name="method">With a reply that says nothing.</param>
     /// <param name="message">The request.</param>
-    public void Post(Token session, PoolMethod method, IMessage message)
+    public void Post(Token session, PoolMethod method, IMessage message) =>
+        Post(session, method, connection => SendAsync(connection, method, message));
+
+    /// <summary>As the other overload, for what takes more than one call. It is done again as a whole.</summary>
+    public void Post(Token session, PoolMethod method, Func<PoolConnection, Task> send)
     {
         lock (_gate)
         {
-            _items.Enqueue(new Item(session, method, message));
+            _items.Enqueue(new Item(session, method, send));
             StartUnsynchronized();
         }
     }
@@ -68,7 +72,7 @@ internal sealed class Outbox(PoolClient client, Uri endPoint, ILogger logger)
                 var connection = await client.GetAsync(CancellationToken.None).ConfigureAwait(false);
                 if (connection.Session == item.Session)
                 {
-                    await SendAsync(connection, item).ConfigureAwait(false);
+                    await item.Send(connection).ConfigureAwait(false);
                 }
             }
             catch (PoolFaultException gone) when (gone.Code == PoolFaultCode.NotFound)
@@ -96,11 +100,11 @@ internal sealed class Outbox(PoolClient client, Uri endPoint, ILogger logger)
         }
     }
 
-    private static Task SendAsync(PoolConnection connection, in Item item) => item.Method switch
+    private static Task SendAsync(PoolConnection connection, PoolMethod method, IMessage message) => method switch
     {
-        PoolMethod.Shrink => connection.CallAsync(item.Method, item.Message, ShrinkReply.Parser, TimeSpan.Zero, CancellationToken.None),
-        PoolMethod.Release => connection.CallAsync(item.Method, item.Message, ReleaseReply.Parser, TimeSpan.Zero, CancellationToken.None),
-        _ => connection.CallAsync(PoolMethod.Withdraw, item.Message, WithdrawReply.Parser, TimeSpan.Zero, CancellationToken.None),
+        PoolMethod.Shrink => connection.CallAsync(method, message, ShrinkReply.Parser, TimeSpan.Zero, CancellationToken.None),
+        PoolMethod.Release => connection.CallAsync(method, message, ReleaseReply.Parser, TimeSpan.Zero, CancellationToken.None),
+        _ => connection.CallAsync(PoolMethod.Withdraw, message, WithdrawReply.Parser, TimeSpan.Zero, CancellationToken.None),
     };
 
     private Item? Next()
@@ -127,5 +131,5 @@ internal sealed class Outbox(PoolClient client, Uri endPoint, ILogger logger)
         }
     }
 
-    private readonly record struct Item(Token Session, PoolMethod Method, IMessage Message);
+    private readonly record struct Item(Token Session, PoolMethod Method, Func<PoolConnection, Task> Send);
 }

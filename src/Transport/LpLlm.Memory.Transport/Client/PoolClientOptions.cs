@@ -17,6 +17,12 @@ internal sealed record PoolClientOptions
     /// <summary>How long the server may wait for room before it refuses growth.</summary>
     public TimeSpan AcquireTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>
+    /// What a call's deadline grows by for memory that the server has to make, or to look at, first: it populates and page-locks 1 GiB in 2 to
+    /// 2.6 s. At most an hour: timers end at 49 days.
+    /// </summary>
+    public static TimeSpan MakingTime(long lengthBytes) => TimeSpan.FromSeconds(Math.Min(3600, 5.0 * lengthBytes / (1L << 30)));
+
     /// <summary>Time between attempts to connect again, doubling up to 16 times as long.</summary>
     public TimeSpan ReconnectInterval { get; init; } = TimeSpan.FromMilliseconds(250);
 

@@ -8,6 +8,9 @@ namespace LpLlm.Memory.Transport.Client;
 /// <summary>A channel on which hello was said. Every call has a deadline; a connection that is lost stays lost.</summary>
 internal sealed class PoolConnection : IAsyncDisposable
 {
+    /// <summary>How long a call may take before the server is asked for a sign of life, and how long it has to give it.</summary>
+    private static readonly TimeSpan Silence = TimeSpan.FromMilliseconds(500);
+
     private readonly PoolChannel _channel;
     private readonly TimeSpan _timeout;
     private readonly TimeProvider _time;
@@ -45,6 +48,9 @@ internal sealed class PoolConnection : IAsyncDisposable
 
     /// <summary>Fires when the connection is lost, or given up.</summary>
     public CancellationToken Lost { get; }
+
+    /// <summary>Whether it was given up because the server gives no sign of life: asking again at once would only wait longer.</summary>
+    public bool IsSilent { get; private set; }
 
     /// <summary>Connects and says hello.</summary>
     /// <param name="options">Where to, who, and how long one call may take.</param>
@@ -213,9 +219,13 @@ internal sealed class PoolConnection : IAsyncDisposable
         var timeout = _timeout + extra;
         using var deadline = new CancellationTokenSource(timeout, _time);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken, Lost);
+        using var answered = CancellationTokenSource.CreateLinkedTokenSource(end.Token);
+        var probing = Task.CompletedTask;
         try
         {
-            return await _channel.SendAsync(method, new PoolMessage(request.ToByteArray(), files), end.Token).ConfigureAwait(false);
+            var call = _channel.SendAsync(method, new PoolMessage(request.ToByteArray(), files), end.Token);
+            probing = call.IsCompleted ? probing : ProbeAsync(answered.Token);
+            return await call.ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -240,8 +250,61 @@ internal sealed class PoolConnection : IAsyncDisposable
 
             throw new PoolServerUnavailableException(EndPoint.ToString(), fault.Message, fault);
         }
+        finally
+        {
+            await answered.CancelAsync().ConfigureAwait(false);
+            await probing.ConfigureAwait(false);
+        }
     }
 
-    private PoolServerUnavailableException LostConnection() =>
-        new(EndPoint.ToString(), "The connection is lost; a new one is tried in the background.");
+    /// <summary>
+    /// A server that is just busy with a call answers others; one that does not hangs, and whoever waits for it would hang with it for the whole
+    /// deadline. So the connection is given up within a second.
+    /// </summary>
+    private async Task ProbeAsync(CancellationToken callEnded)
+    {
+        try
+        {
+            do
+            {
+                await Task.Delay(Silence, _time, callEnded).ConfigureAwait(false);
+            }
+            while (await GivesSignOfLifeAsync(callEnded).ConfigureAwait(false));
+
+            IsSilent = true;
+            Fail();
+        }
+        catch (Exception ended) when (ended is OperationCanceledException or PoolTransportException)
+        {
+            // With the call, or with the connection, which the call is told as well.
+        }
+    }
+
+    private async Task<bool> GivesSignOfLifeAsync(CancellationToken callEnded)
+    {
+        var asked = _time.GetTimestamp();
+        using var deadline = new CancellationTokenSource(Silence, _time);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, callEnded);
+        try
+        {
+            using var answer = await _channel.SendAsync(
+                PoolMethod.Renew, new PoolMessage(new RenewRequest { Session = SessionBytes }.ToByteArray()), end.Token).ConfigureAwait(false);
+            return true;
+        }
+        catch (PoolFaultException)
+        {
+            return true; // a refusal is an answer
+        }
+        catch (OperationCanceledException) when (!callEnded.IsCancellationRequested)
+        {
+            // A deadline that fires late says that this process is short of threads, and nothing of the server.
+            return _time.GetElapsedTime(asked) >= 2 * Silence;
+        }
+    }
+
+    private PoolServerUnavailableException LostConnection() => new(
+        EndPoint.ToString(),
+        IsSilent
+            ? $"The server gave no sign of life for {Silence.TotalMilliseconds:0} ms: it hangs or was stopped. A new connection is tried in the background."
+            : "The connection is lost; a new one is tried in the background.");
 }

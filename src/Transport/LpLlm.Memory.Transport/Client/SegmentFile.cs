@@ -29,7 +29,9 @@ internal static partial class SegmentFile
         {
             throw new MemorySourceException(
                 $"open('{path}')", refused.HResult, refused.GetType().Name, lengthBytes, null,
-                "Over gRPC client and server must run on one host, as one user, in one PID namespace; over a pipe none of it matters.", refused);
+                "Over gRPC client and server must run on one host, as one user, in one PID namespace, and the server must be one that this user may "
+                + "trace: without file capabilities such as CAP_IPC_LOCK (raise its memlock limit instead), and dumpable. Over a pipe none of it matters.",
+                refused);
         }
     }
 

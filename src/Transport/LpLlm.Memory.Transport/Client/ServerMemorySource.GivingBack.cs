@@ -101,10 +101,10 @@ internal sealed partial class ServerMemorySource
                 _outbox.Post(lease.Session, PoolMethod.Release, new ReleaseRequest { Session = Bytes(lease.Session), LeaseId = lease.Id });
             }
         }
-        else if (lease.IsKnown && !lease.IsAttached && returned.Count > 0)
+        else if (lease.IsKnown && !lease.IsAttached && returned.Any(segment => segment.IsKnown))
         {
             var request = new ShrinkRequest { Session = Bytes(lease.Session), LeaseId = lease.Id };
-            request.SegmentIds.AddRange(returned.Select(segment => segment.Id));
+            request.SegmentIds.AddRange(returned.Where(segment => segment.IsKnown).Select(segment => segment.Id));
             _outbox.Post(lease.Session, PoolMethod.Shrink, request);
         }
     }

@@ -5,6 +5,9 @@ namespace LpLlm.Memory.Transport.Client;
 /// <summary>What happens between connections: leases are compared, or presented to a server that was started anew.</summary>
 internal sealed partial class ServerMemorySource
 {
+    internal const int MaxPresentedSegments = 64;
+    internal const long MaxPresentedBytes = 1L << 30;
+
     async Task IPoolClientObserver.ConnectedAsync(PoolConnection connection, CancellationToken cancellationToken)
     {
         List<ServerLease> leases;
@@ -79,7 +82,7 @@ internal sealed partial class ServerMemorySource
                 }
 
                 // One by one: what was given back in these very moments is told already, and unknown then.
-                var ids = held.Segments.Select(segment => segment.Id).ToHashSet();
+                var ids = held.Segments.Where(segment => segment.IsKnown).Select(segment => segment.Id).ToHashSet();
                 foreach (var segment in onServer.Segments.Where(segment => !ids.Contains(segment.Id)))
                 {
                     var request = new ShrinkRequest { Session = connection.SessionBytes, LeaseId = onServer.Id, SegmentIds = { segment.Id } };
@@ -166,53 +169,107 @@ internal sealed partial class ServerMemorySource
             throw new InvalidOperationException("A segment that came without a descriptor cannot be shown to a server.");
         }
 
-        LeaseAnswer? answer = null;
+        var taken = new List<(List<HeldSegment> Segments, LeaseAnswer Answer)>();
+        PoolFaultException? refusal = null;
         try
         {
-            var request = new RestoreRequest { Session = connection.SessionBytes, LeaseToken = Bytes(lease.Token), Name = _options.ClientName };
-            request.SegmentLengths.AddRange(presented.Select(segment => segment.LengthBytes));
-            answer = await connection.CallForLeaseAsync(
-                PoolMethod.Restore, request, TimeSpan.Zero, cancellationToken, [.. presented.Select(segment => segment.File!)]).ConfigureAwait(false);
-            answer.CloseFiles(); // they are those that were presented
-            if (answer.Segments.Count != presented.Count)
+            foreach (var part in PartsOf(presented))
             {
-                throw new PoolProtocolException(
-                    _options.EndPoint.ToString(), $"The server was shown {presented.Count} segments and answered with {answer.Segments.Count}.");
+                taken.Add((part, await PresentAsync(connection, lease, part, cancellationToken).ConfigureAwait(false)));
             }
-
-            Restored(connection, lease, presented, answer);
         }
-        catch (PoolFaultException refusal)
+        catch (PoolFaultException fault)
         {
-            Lose(lease, $"The server was started anew and does not take it over: {refusal.Message}", connection.Epoch);
+            refusal = fault;
         }
-        finally
+        catch
         {
+            // Nothing is noted: the next connection presents all of it again, and the server knows what it has seen.
             EndRestoring(lease, presented);
+            throw;
         }
+
+        if (taken.Count > 0)
+        {
+            Restored(connection, lease, presented, taken, refusal?.Message);
+        }
+        else
+        {
+            Lose(lease, $"The server was started anew and does not take it over: {refusal?.Message}", connection.Epoch);
+        }
+
+        EndRestoring(lease, presented);
     }
 
-    private void Restored(PoolConnection connection, ServerLease lease, List<HeldSegment> presented, LeaseAnswer answer)
+    /// <summary>
+    /// A call at a time populates and page-locks little enough for its deadline, and for the server to answer others meanwhile. The server adds a
+    /// part to those before it by the lease's token.
+    /// </summary>
+    private static List<List<HeldSegment>> PartsOf(List<HeldSegment> presented)
     {
-        long lengthBytes;
-        lock (_gate)
+        var parts = new List<List<HeldSegment>>();
+        var lengthBytes = 0L;
+        foreach (var segment in presented)
         {
-            foreach (var (segment, described) in presented.Zip(answer.Segments))
+            if (parts.Count == 0 || parts[^1].Count == MaxPresentedSegments || segment.LengthBytes > MaxPresentedBytes - lengthBytes)
             {
-                segment.Id = described.Id;
+                parts.Add([]);
+                lengthBytes = 0;
             }
 
-            (lease.Session, lease.Epoch, lease.Id, lease.Token) = (connection.Session, connection.Epoch, answer.LeaseId, answer.Token);
+            parts[^1].Add(segment);
+            lengthBytes += segment.LengthBytes;
+        }
+
+        return parts;
+    }
+
+    private async Task<LeaseAnswer> PresentAsync(
+        PoolConnection connection, ServerLease lease, List<HeldSegment> part, CancellationToken cancellationToken)
+    {
+        var request = new RestoreRequest { Session = connection.SessionBytes, LeaseToken = Bytes(lease.Token), Name = _options.ClientName };
+        request.SegmentLengths.AddRange(part.Select(segment => segment.LengthBytes));
+        var time = PoolClientOptions.MakingTime(part.Sum(segment => segment.LengthBytes));
+        var answer = await connection.CallForLeaseAsync(
+            PoolMethod.Restore, request, time, cancellationToken, [.. part.Select(segment => segment.File!)]).ConfigureAwait(false);
+        answer.CloseFiles(); // they are those that were presented
+        return answer.Segments.Count == part.Count ? answer : throw new PoolProtocolException(
+            _options.EndPoint.ToString(), $"The server was shown {part.Count} segments and answered with {answer.Segments.Count}.");
+    }
+
+    private void Restored(
+        PoolConnection connection,
+        ServerLease lease,
+        List<HeldSegment> presented,
+        List<(List<HeldSegment> Segments, LeaseAnswer Answer)> taken,
+        string? refusal)
+    {
+        long takenBytes, refusedBytes;
+        lock (_gate)
+        {
+            presented.ForEach(segment => segment.IsKnown = false);
+            foreach (var (segment, described) in taken.SelectMany(part => part.Segments.Zip(part.Answer.Segments)))
+            {
+                (segment.Id, segment.IsKnown) = (described.Id, true);
+            }
+
+            var last = taken[^1].Answer;
+            (lease.Session, lease.Epoch, lease.Id, lease.Token) = (connection.Session, connection.Epoch, last.LeaseId, last.Token);
             (lease.IsKnown, lease.IsRevoked) = (true, false);
             if (!lease.IsAttached)
             {
                 _growing ??= lease;
             }
 
-            lengthBytes = lease.LengthBytes;
+            takenBytes = taken.Sum(part => part.Answer.LengthBytes);
+            refusedBytes = presented.Sum(segment => segment.LengthBytes) - takenBytes;
         }
 
-        TransportLog.LeaseTakenOver(_logger, _options.EndPoint, lengthBytes);
+        TransportLog.LeaseTakenOver(_logger, _options.EndPoint, takenBytes);
+        if (refusal is not null)
+        {
+            TransportLog.LeaseLost(_logger, _options.EndPoint, refusedBytes, $"The server was started anew and takes over only a part of it: {refusal}");
+        }
     }
 
     private void EndRestoring(ServerLease lease, List<HeldSegment> presented)

@@ -14,7 +14,8 @@ internal sealed partial class ServerMemorySource
     /// </summary>
     private async Task<(ServerLease Lease, IReadOnlyList<HeldSegment> Segments)> TakeAsync(long lengthBytes, CancellationToken cancellationToken)
     {
-        using var deadline = new CancellationTokenSource(_options.RequestTimeout + _options.AcquireTimeout, _time);
+        using var deadline = new CancellationTokenSource(
+            _options.RequestTimeout + _options.AcquireTimeout + PoolClientOptions.MakingTime(lengthBytes), _time);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         var id = Token.Create();
         var connection = await _client.GetAsync(cancellationToken).ConfigureAwait(false);
@@ -28,6 +29,7 @@ internal sealed partial class ServerMemorySource
             }
             catch (PoolFaultException fault)
             {
+                Withdraw(connection, id); // granted all the same, if only the reply could not be sent: too long, or no descriptor left
                 if (lease is null || !MustLeave(lease, fault))
                 {
                     throw FaultCodec.ToException(fault, _options.EndPoint, lengthBytes);
@@ -35,7 +37,7 @@ internal sealed partial class ServerMemorySource
 
                 id = Token.Create();
             }
-            catch (PoolServerUnavailableException lost) when (connection.Lost.IsCancellationRequested)
+            catch (PoolServerUnavailableException lost) when (connection.Lost.IsCancellationRequested && !connection.IsSilent)
             {
                 connection = await AfterLossAsync(connection, id, lost, end.Token, cancellationToken).ConfigureAwait(false);
             }
@@ -56,7 +58,7 @@ internal sealed partial class ServerMemorySource
             var answer = await connection.CallForLeaseAsync(
                 lease is null ? PoolMethod.Acquire : PoolMethod.Grow,
                 lease is null ? AcquireRequestOf(connection, id, lengthBytes) : GrowRequestOf(connection, lease, id, lengthBytes),
-                _options.AcquireTimeout,
+                _options.AcquireTimeout + PoolClientOptions.MakingTime(lengthBytes),
                 cancellationToken).ConfigureAwait(false);
             if (answer.LengthBytes != lengthBytes)
             {

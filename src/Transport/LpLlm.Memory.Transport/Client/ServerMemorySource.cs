@@ -1,4 +1,3 @@
-using Google.Protobuf;
 using LpLlm.Memory.Transport.Messages;
 using Microsoft.Extensions.Logging;
 
@@ -60,6 +59,18 @@ internal sealed partial class ServerMemorySource : IMemorySource, IPoolClientObs
         set => _trims.Handler = value;
     }
 
+    /// <summary>Whether memory is held of a lease that the server wants back: what of it is idle by and by is to be given back.</summary>
+    public bool HoldsRevoked
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _leases.Exists(lease => lease is { IsRevoked: true, IsKnown: true, Segments.Count: > 0 });
+            }
+        }
+    }
+
     /// <summary>Of the leases held now: another process of the same user that knows one can attach to it.</summary>
     public IReadOnlyList<Token> LeaseTokens
     {
@@ -94,57 +105,6 @@ internal sealed partial class ServerMemorySource : IMemorySource, IPoolClientObs
         }
 
         return await MakeReadyAsync(taken.Lease, taken.Segments, address, rounded, progress, cancellationToken).ConfigureAwait(false);
-    }
-
-    /// <summary>Joins a lease of another process of the same user: the same bytes, without a copy. They take room of this source's capacity.</summary>
-    /// <param name="leaseToken">From the other's <see cref="LeaseTokens"/>.</param>
-    /// <param name="cancellationToken">Ends the attempt.</param>
-    /// <returns>All segments of the lease, in order. Disposing lets go of the lease.</returns>
-    /// <exception cref="InvalidOperationException">This source holds that lease already.</exception>
-    /// <exception cref="PoolTransportException">There is no such lease for this user, or no connection.</exception>
-    /// <exception cref="MemorySourceException">It has no room in this source's address range, or cannot be mapped.</exception>
-    public async Task<MemoryRegion> AttachAsync(Token leaseToken, CancellationToken cancellationToken)
-    {
-        lock (_gate)
-        {
-            if (_leases.Any(lease => lease.Token == leaseToken))
-            {
-                throw new InvalidOperationException($"This source holds lease {leaseToken} already: attach from another process, or another source.");
-            }
-        }
-
-        var connection = await _client.GetAsync(cancellationToken).ConfigureAwait(false);
-        var request = new AttachRequest { Session = connection.SessionBytes, LeaseToken = ByteString.CopyFrom(leaseToken.ToBytes()) };
-        ServerLease lease;
-        IReadOnlyList<HeldSegment> segments;
-        connection.Enter();
-        try
-        {
-            var answer = await connection.CallForLeaseAsync(PoolMethod.Attach, request, TimeSpan.Zero, cancellationToken).ConfigureAwait(false);
-            (lease, segments) = (Record(connection, answer, isAttached: true), answer.Segments);
-        }
-        catch (PoolFaultException fault)
-        {
-            throw FaultCodec.ToException(fault, _options.EndPoint, 0);
-        }
-        finally
-        {
-            connection.Exit();
-        }
-
-        var lengthBytes = segments.Sum(segment => segment.LengthBytes);
-        nint address;
-        try
-        {
-            address = _range.Take(Math.Max(lengthBytes, PoolProtocol.UnitBytes));
-        }
-        catch
-        {
-            Drop(lease, segments);
-            throw;
-        }
-
-        return await MakeReadyAsync(lease, segments, address, lengthBytes, null, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>

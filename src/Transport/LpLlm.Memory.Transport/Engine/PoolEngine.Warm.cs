@@ -11,27 +11,36 @@ internal sealed partial class PoolEngine
     private bool _isWarming;
     private long _warmRetry = long.MaxValue;
 
-    /// <summary>Makes the warm segments.</summary>
-    /// <exception cref="MemorySourceException">The memory cannot be had; nothing is kept.</exception>
+    /// <summary>
+    /// Makes the first warm segment, so that a limit that allows none shows, and the others in the background: less what clients present that
+    /// have survived a restart.
+    /// </summary>
+    /// <exception cref="MemorySourceException">Not even one can be had now. It is tried again all the same, unless the engine is disposed.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        try
+        var failure = Change(_ => TryPromiseWarmUnsynchronized()) ? await MakeWarmAsync(cancellationToken).ConfigureAwait(false) : null;
+        Change(after =>
         {
-            while (Change(_ => TryPromiseWarmUnsynchronized()))
+            _keepsWarm = true;
+            if (failure is null)
             {
-                if (await MakeWarmAsync(cancellationToken).ConfigureAwait(false) is { } failure)
-                {
-                    ExceptionDispatchInfo.Throw(failure);
-                }
+                ReplenishUnsynchronized(after);
             }
-
-            Change(_ => _keepsWarm = true);
-        }
-        catch
+            else
+            {
+                BackOffUnsynchronized();
+            }
+        });
+        if (failure is not null)
         {
-            await DiscardIdleAsync().ConfigureAwait(false);
-            throw;
+            ExceptionDispatchInfo.Throw(failure);
         }
+    }
+
+    private void BackOffUnsynchronized()
+    {
+        _warmRetry = _clock.After(WarmBackOff);
+        ArmUnsynchronized(_warmRetry);
     }
 
     private void ReplenishUnsynchronized(Deferred after)
@@ -59,8 +68,7 @@ internal sealed partial class PoolEngine
             {
                 if (failure is not null)
                 {
-                    _warmRetry = _clock.After(WarmBackOff);
-                    ArmUnsynchronized(_warmRetry);
+                    BackOffUnsynchronized();
                 }
 
                 PumpUnsynchronized(after);
@@ -114,28 +122,5 @@ internal sealed partial class PoolEngine
             }
         });
         return failure;
-    }
-
-    private async Task DiscardIdleAsync()
-    {
-        var idle = Change(_ => _inventory.Slots.Where(slot => slot.State == SlotState.Idle).ToList());
-        foreach (var slot in idle)
-        {
-            var isStill = Change(_ =>
-            {
-                if (slot.State != SlotState.Idle)
-                {
-                    return false;
-                }
-
-                _inventory.Move(slot, SlotState.Discarding);
-                _operations++;
-                return true;
-            });
-            if (isStill)
-            {
-                await DiscardAsync(slot, freesPages: true).ConfigureAwait(false);
-            }
-        }
     }
 }
