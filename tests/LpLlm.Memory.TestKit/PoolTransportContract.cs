@@ -707,7 +707,8 @@ public abstract class PoolTransportContract
             await (kind is HeldReply.Late ? release.Task : Task.CompletedTask);
             return new PoolMessage(
                 kind is HeldReply.TooLong ? new byte[Limits.MaxMessageBytes + 1] : request.Payload,
-                kind is HeldReply.WithAClosedFile ? [closed] : []) { Hold = hold };
+                kind is HeldReply.WithAClosedFile ? [closed] : [])
+            { Hold = hold };
         };
         using var source = new CancellationTokenSource();
         var call = run.Channel.SendAsync(PoolMethod.Acquire, Text("held"), source.Token).AsTask();
