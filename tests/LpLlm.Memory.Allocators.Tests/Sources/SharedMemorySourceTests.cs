@@ -127,8 +127,19 @@ public class SharedMemorySourceTests
     private static async Task<SharedMemoryRegion> ReserveAsync(long lengthBytes) => (SharedMemoryRegion)await TestSource
         .Create(new HostMemorySettings { Shared = true, HugePages = HugePageMode.Never }, new FakePinner()).ReserveAsync(lengthBytes);
 
-    private static int CountMemoryFiles() => Directory.EnumerateFiles("/proc/self/fd")
-        .Count(file => File.ResolveLinkTarget(file, returnFinalTarget: false)?.FullName.Contains("lpllm-memory", StringComparison.Ordinal) == true);
+    private static int CountMemoryFiles() => Directory.EnumerateFiles("/proc/self/fd").Count(IsMemoryFile);
+
+    private static bool IsMemoryFile(string descriptor)
+    {
+        try
+        {
+            return File.ResolveLinkTarget(descriptor, returnFinalTarget: false)?.FullName.Contains("lpllm-memory", StringComparison.Ordinal) == true;
+        }
+        catch (FileNotFoundException)
+        {
+            return false; // the runtime has closed it since, one of its own
+        }
+    }
 
     private static unsafe Span<byte> AsSpan(MemoryRegion region) => new((void*)region.Address, checked((int)region.LengthBytes));
 
