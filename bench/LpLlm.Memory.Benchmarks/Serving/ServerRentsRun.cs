@@ -52,10 +52,12 @@ internal static class ServerRentsRun
         {
             var local = new List<double>();
             var served = new List<double>();
+            // 0.5 s each: long beside the moments at which processes see the start.
+            var batches = 25 * length.BatchesPerThread;
             for (var round = 0; round < length.ProcessRounds; round++)
             {
-                local.Add(await RentProcess.MeasureAsync("local", processes, length.BatchesPerThread));
-                served.Add(await RentProcess.MeasureAsync(server.EndPoint, processes, length.BatchesPerThread));
+                local.Add(await RentProcess.MeasureAsync("local", processes, batches));
+                served.Add(await RentProcess.MeasureAsync(server.EndPoint, processes, batches));
             }
 
             table.Add(
