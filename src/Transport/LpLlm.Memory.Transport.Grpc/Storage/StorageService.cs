@@ -196,7 +196,7 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
                 var data = request.Data.Span;
                 foreach (var piece in Range(client, request.AllocationId, request.ChunkOffset, data.Length))
                 {
-                    data[..piece.LengthBytes].CopyTo(Memory(client, piece));
+                    SharedCopy.Write(AddressOf(client, piece), data[..piece.LengthBytes]);
                     data = data[piece.LengthBytes..];
                 }
 
@@ -221,7 +221,7 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
                 var rest = data.AsSpan();
                 foreach (var piece in pieces)
                 {
-                    Memory(client, piece).CopyTo(rest);
+                    SharedCopy.Read(AddressOf(client, piece), rest[..piece.LengthBytes]);
                     rest = rest[piece.LengthBytes..];
                 }
 
@@ -246,9 +246,9 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
         lengthBytes);
 
     /// <summary>The client writes there as it likes, in its own process: the bytes are copied, never understood.</summary>
-    private static unsafe Span<byte> Memory(StorageClient client, StorageRange range) =>
+    private static nint AddressOf(StorageClient client, StorageRange range) =>
         range.OffsetBytes + range.LengthBytes <= client.Segment!.LengthBytes
-            ? new Span<byte>((byte*)client.Segment.Address + range.OffsetBytes, range.LengthBytes)
+            ? client.Segment.Address + (nint)range.OffsetBytes
             : throw new InvalidOperationException($"Bytes {range.OffsetBytes} to {range.OffsetBytes + range.LengthBytes} are outside the segment.");
 
     /// <summary>It is logged and listed: what would steer a terminal is refused.</summary>
