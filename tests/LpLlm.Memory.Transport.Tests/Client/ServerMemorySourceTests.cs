@@ -37,6 +37,21 @@ public class ServerMemorySourceTests
     }
 
     [Fact]
+    public async Task Dispose_Goodbye_IsNoLostConnection()
+    {
+        await using var server = new ServerHarness();
+
+        // Ten times: the server ends the stream of events before or after the client closes the connection.
+        for (var i = 0; i < 10; i++)
+        {
+            await using var source = server.CreateSource();
+            (await source.ReserveAsync(2 * MiB).DefaultTimeout()).Dispose();
+        }
+
+        server.Logger.Entries.Should().NotContain(entry => entry.Id == 2031);
+    }
+
+    [Fact]
     public async Task C2_TwoClients_NeverOverlap()
     {
         await using var server = new ServerHarness();

@@ -177,7 +177,7 @@ internal sealed class PoolClient(
                 (_connection, _failure) = (null, reason);
             }
 
-            if (!_stopping.IsCancellationRequested)
+            if (!_stopping.IsCancellationRequested && !connection.IsEnding)
             {
                 TransportLog.ConnectionLost(logger, options.EndPoint, reason.Message);
             }

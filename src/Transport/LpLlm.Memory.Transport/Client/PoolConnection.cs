@@ -38,6 +38,9 @@ internal sealed class PoolConnection : IAsyncDisposable
 
     public HelloReply Hello { get; }
 
+    /// <summary>The client has said goodbye, or is about to: the connection's end is no loss.</summary>
+    public bool IsEnding { get; set; }
+
     public Token Session { get; }
 
     /// <summary>New with every start of the server.</summary>

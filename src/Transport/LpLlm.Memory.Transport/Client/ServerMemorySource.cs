@@ -135,6 +135,7 @@ internal sealed partial class ServerMemorySource : IMemorySource, IPoolClientObs
             await _outbox.WhenSent().WaitAsync(_options.RequestTimeout, _time).ConfigureAwait(false);
             if (inUse == 0 && connection is not null)
             {
+                connection.IsEnding = true;
                 var goodbye = new ReleaseRequest { Session = connection.SessionBytes, Goodbye = true };
                 await connection.CallAsync(PoolMethod.Release, goodbye, ReleaseReply.Parser, TimeSpan.Zero, CancellationToken.None).ConfigureAwait(false);
             }
