@@ -257,7 +257,7 @@ public class FixedBlockPoolTests : FixedBlockFixture
         await TestTimeouts.UntilAsync(() =>
         {
             GC.Collect();
-            return sut.GetSnapshot().CachedBytes == before;
+            return sut.GetSnapshot().CachedBytes <= before; // less if the thread that began this test, one of a pool, has ended too
         });
 
         sut.GetSnapshot().TotalRents.Should().Be(2, "what it counted stays counted");

@@ -60,7 +60,7 @@ public sealed class TraceReaderTests : IDisposable
     public async Task Replay_SmallerPool_TellsNewFailuresFromGenuineOnes()
     {
         File.WriteAllText(
-            _file.Path, Header + "1,1,1,rent,1,4096,256\n2,2,1,rent,2,4096,256\n3,3,1,fail,,8192,256\n4,4,2,return,1,4096,\n5,5,2,return,2,4096,\n6,6,2,end,,,\n");
+            _file.Path, Header + "1,1,1,rent,1,4096,256\n2,2,1,rent,2,4096,256\n3,3,1,fail,,8192,256\n4,4,1,return,1,4096,\n5,5,1,return,2,4096,\n6,6,1,end,,,\n");
         using var small = new FakePool(capacityBytes: 4096);
         using var large = new FakePool(capacityBytes: 1 << 20);
 
