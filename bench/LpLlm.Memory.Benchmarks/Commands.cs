@@ -30,6 +30,7 @@ internal static class Commands
         Add("roundtrip", "A request and its reply on each transport.", RoundTripRun.Run);
         Add("attach", "Time to attach to a server's lease, beside making a pool.", AttachRun.Run);
         Add("server", "Rents through a server pool, beside the local pool.", ServerRentsRun.Run);
+        Add("reclaim", "Time until a killed client's memory is back.", ReclaimRun.Run);
         var names = CreateNames();
         AddParsed(
             "workloads",
@@ -90,6 +91,7 @@ internal static class Commands
         RoundTripRun.Run(length);
         AttachRun.Run(length);
         ServerRentsRun.Run(length);
+        ReclaimRun.Run(length);
         WorkloadsRun.Run(length);
         RentRun.Run(length, brief: true);
     }

@@ -1,4 +1,6 @@
+using LpLlm.Memory.Server;
 using LpLlm.Memory.Transport;
+using LpLlm.Memory.Transport.Engine;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 
@@ -17,6 +19,8 @@ internal sealed class BenchmarkServer : IAsyncDisposable
     }
 
     public string EndPoint => EndPointIn(_folder);
+
+    public EngineStatistics Statistics => _host.Services.GetRequiredService<PoolServer>().Engine!.GetStatistics();
 
     public static async Task<BenchmarkServer> StartAsync(long capacityBytes)
     {

@@ -38,6 +38,14 @@ internal static class RentProcess
         }
     }
 
+    /// <summary>A client whose pool has taken its memory.</summary>
+    public static async Task<Process> StartReadyAsync(string endPoint)
+    {
+        var process = Start(endPoint, batches: 1);
+        await ReadLineAsync(process);
+        return process;
+    }
+
     private static Process Start(string endPoint, int batches)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardInput = true, RedirectStandardOutput = true };

@@ -22,7 +22,10 @@ public class StorageFuzzTests
     {
         var settings = new PoolEngineSettings
         {
-            CapacityBytes = 32 << 20, SegmentBytes = 2 << 20, QuarantineTime = TimeSpan.Zero, TrimPatience = TimeSpan.Zero,
+            CapacityBytes = 32 << 20,
+            SegmentBytes = 2 << 20,
+            QuarantineTime = TimeSpan.Zero,
+            TrimPatience = TimeSpan.Zero,
         };
         await using var engine = new PoolEngine(settings, new MemoryFileSource(), TimeProvider.System, NullLogger.Instance);
         await engine.StartAsync(default);
