@@ -6,12 +6,6 @@ namespace LpLlm.Memory;
 internal sealed class PinnedPoolOptionsValidator<TOptions> : IValidateOptions<TOptions>
     where TOptions : PinnedPoolOptions
 {
-    public ValidateOptionsResult Validate(string? name, TOptions options)
-    {
-        var errors = new List<string>();
-        options.Validate(errors);
-        return errors.Count == 0
-            ? ValidateOptionsResult.Success
-            : ValidateOptionsResult.Fail(errors.Select(error => $"Pool '{name}': {error}"));
-    }
+    public ValidateOptionsResult Validate(string? name, TOptions options) =>
+        OptionsCheck.Run($"Pool '{name}'", options.Validate);
 }

@@ -33,13 +33,7 @@ internal static class WrapperOptions
     private sealed class Validator<TOptions>(Action<TOptions, ICollection<string>> validate) : IValidateOptions<TOptions>
         where TOptions : class
     {
-        public ValidateOptionsResult Validate(string? name, TOptions options)
-        {
-            var errors = new List<string>();
-            validate(options, errors);
-            return errors.Count == 0
-                ? ValidateOptionsResult.Success
-                : ValidateOptionsResult.Fail(errors.Select(error => $"Pool '{name}': {error}"));
-        }
+        public ValidateOptionsResult Validate(string? name, TOptions options) =>
+            OptionsCheck.Run($"Pool '{name}'", errors => validate(options, errors));
     }
 }

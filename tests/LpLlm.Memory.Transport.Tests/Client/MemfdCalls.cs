@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using LpLlm.Memory.Transport.Sockets;
 using Microsoft.Win32.SafeHandles;
 
 namespace LpLlm.Memory.Transport.Client;
@@ -17,7 +18,7 @@ internal static partial class MemfdCalls
         Check(Truncate(file, lengthBytes));
         if (seals != 0)
         {
-            Check(MemoryCalls.Control(file, AddSeals, seals));
+            Check(SocketNative.Control(file, AddSeals, seals));
         }
 
         return file;

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using LpLlm.Memory.Transport.Engine;
+using LpLlm.Memory.Transport.Sockets;
 using Microsoft.Win32.SafeHandles;
 
 namespace LpLlm.Memory.Transport.Client;
@@ -17,8 +18,8 @@ internal sealed class MemfdSegment : Segment
     {
         _source = source;
         _file = file;
-        MemoryCalls.TryGetStatus(file, out var inode, out _).Should().BeTrue();
-        Inode = inode;
+        SocketNative.TryGetStatus(file, out var status).Should().BeTrue();
+        Inode = status.Inode;
         Address = MemoryCalls.Map(0, (nint)lengthBytes, MemoryCalls.ProtReadWrite, MemoryCalls.MapShared, file, 0);
         Address.Should().NotBe(MemoryCalls.Failed);
     }

@@ -1,4 +1,5 @@
 using LpLlm.Memory.Transport.Engine;
+using LpLlm.Memory.Transport.Sockets;
 using Microsoft.Win32.SafeHandles;
 
 namespace LpLlm.Memory.Transport.Client;
@@ -31,7 +32,7 @@ internal sealed class MemfdSegmentSource : ISegmentSource
 
     public ValueTask<Segment> AdoptAsync(SafeFileHandle file, long lengthBytes, CancellationToken cancellationToken)
     {
-        if (!MemoryCalls.TryGetStatus(file, out _, out var actual) || actual != lengthBytes)
+        if (!SocketNative.TryGetStatus(file, out var actual) || actual.LengthBytes != lengthBytes)
         {
             throw new PoolFaultException(PoolFaultCode.InvalidArgument, $"Not a file of {lengthBytes} B.");
         }

@@ -1,4 +1,5 @@
 using LpLlm.Memory.TestKit;
+using LpLlm.Memory.Transport.Sockets;
 using Microsoft.Win32.SafeHandles;
 using static LpLlm.Memory.Transport.Client.ServerHarness;
 
@@ -203,7 +204,8 @@ public class ServerMemorySourceTests
     public void Row19_AFileOfAnotherLengthOrInode_IsRefused()
     {
         using var file = MemfdCalls.Create(2 * MiB, MemfdSegmentSource.Seals);
-        MemoryCalls.TryGetStatus(file, out var inode, out var length).Should().BeTrue();
+        SocketNative.TryGetStatus(file, out var status).Should().BeTrue();
+        var (inode, length) = (status.Inode, status.LengthBytes);
         using var plain = File.OpenHandle(typeof(ServerMemorySourceTests).Assembly.Location);
 
         Verify(file, length, inode).Should().NotThrow();

@@ -18,8 +18,8 @@ public class SegmentSizesTests
     public void Row11_TryRoundUp_OfAnyLength_AgreesWithUnboundedArithmetic() =>
         Check.One(Config.QuickThrowOnFailure.WithMaxTest(20_000), Prop.ForAll(Arb.From(Lengths), length =>
         {
-            var units = (new BigInteger(length) + SegmentSizes.UnitBytes - 1) / SegmentSizes.UnitBytes;
-            var exact = units * SegmentSizes.UnitBytes;
+            var units = (new BigInteger(length) + PoolProtocol.UnitBytes - 1) / PoolProtocol.UnitBytes;
+            var exact = units * PoolProtocol.UnitBytes;
             var fits = length > 0 && exact <= long.MaxValue;
 
             return SegmentSizes.TryRoundUp(length, out var rounded) == fits && rounded == (fits ? (long)exact : 0)

@@ -14,8 +14,6 @@ namespace LpLlm.Memory.Transport.Grpc.Storage;
 /// </remarks>
 internal sealed class StorageService : IGrpcService, IAsyncDisposable
 {
-    private const int MaxClientIdLength = 128;
-
     /// <summary>What a message has beside its data: ids and numbers.</summary>
     private const int MessageOverheadBytes = 1 << 10;
 
@@ -252,9 +250,9 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
             : throw new InvalidOperationException($"Bytes {range.OffsetBytes} to {range.OffsetBytes + range.LengthBytes} are outside the segment.");
 
     /// <summary>It is logged and listed: what would steer a terminal is refused.</summary>
-    private static string Checked(string clientId) => clientId.Length is > 0 and <= MaxClientIdLength && !clientId.Any(char.IsControl)
+    private static string Checked(string clientId) => clientId.Length is > 0 and <= PoolProtocol.MaxTextLength && !clientId.Any(char.IsControl)
         ? clientId
-        : throw Invalid($"client_id has {clientId.Length} characters, or control characters; 1 to {MaxClientIdLength} others are expected.");
+        : throw Invalid($"client_id has {clientId.Length} characters, or control characters; 1 to {PoolProtocol.MaxTextLength} others are expected.");
 
     private static PoolFaultException Invalid(string text) => new(PoolFaultCode.InvalidArgument, text);
 

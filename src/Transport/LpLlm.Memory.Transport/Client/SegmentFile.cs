@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
+using LpLlm.Memory.Transport.Sockets;
 using Microsoft.Win32.SafeHandles;
 
 namespace LpLlm.Memory.Transport.Client;
@@ -38,7 +39,7 @@ internal static partial class SegmentFile
     /// <exception cref="PoolProtocolException">It is not what the server said, or not sealed against a change of length.</exception>
     public static void Verify(SafeFileHandle file, long lengthBytes, ulong inode, string endPoint)
     {
-        var seals = MemoryCalls.Control(file, MemoryCalls.GetSeals, 0);
+        var seals = SocketNative.Control(file, MemoryCalls.GetSeals, 0);
         if (seals < 0 || (seals & RequiredSeals) != RequiredSeals)
         {
             throw new PoolProtocolException(
@@ -47,15 +48,15 @@ internal static partial class SegmentFile
                 + "because another process could then end this one by truncating it.");
         }
 
-        if (!MemoryCalls.TryGetStatus(file, out var actualInode, out var actualBytes))
+        if (!SocketNative.TryGetStatus(file, out var actual))
         {
             throw new PoolProtocolException(endPoint, $"A segment's file cannot be examined (errno {Marshal.GetLastPInvokeError()}).");
         }
 
-        if (actualBytes != lengthBytes || actualInode != inode)
+        if (actual.LengthBytes != lengthBytes || actual.Inode != inode)
         {
             throw new PoolProtocolException(
-                endPoint, $"A segment's file has {actualBytes} B and inode {actualInode}; the server said {lengthBytes} B and inode {inode}.");
+                endPoint, $"A segment's file has {actual.LengthBytes} B and inode {actual.Inode}; the server said {lengthBytes} B and inode {inode}.");
         }
     }
 

@@ -29,9 +29,9 @@ internal sealed partial class PoolEngine
 
     private static void CheckName(string name)
     {
-        if (name.Length > MaxNameLength)
+        if (name.Length > PoolProtocol.MaxTextLength)
         {
-            throw EngineFaults.Invalid($"The name has {name.Length} characters; {MaxNameLength} are allowed.");
+            throw EngineFaults.Invalid($"The name has {name.Length} characters; {PoolProtocol.MaxTextLength} are allowed.");
         }
     }
 
@@ -94,7 +94,7 @@ internal sealed partial class PoolEngine
 
     private long FreeBytesUnsynchronized() => Math.Max(0, Settings.CapacityBytes - _inventory.LeasedBytes - _inventory.PendingBytes);
 
-    private long MissingRoomUnsynchronized(LeaseRequest request) => Math.Max(SegmentSizes.UnitBytes, request.LengthBytes - FreeBytesUnsynchronized());
+    private long MissingRoomUnsynchronized(LeaseRequest request) => Math.Max(PoolProtocol.UnitBytes, request.LengthBytes - FreeBytesUnsynchronized());
 
     private void RefuseForRoomUnsynchronized(LeaseRequest request, Deferred after)
     {

@@ -2,8 +2,6 @@ namespace LpLlm.Memory.Transport.Engine;
 
 internal sealed partial class PoolEngine
 {
-    private const int MaxNameLength = 128;
-
     // A client that withdraws more than this before its requests arrive is not well; the oldest are forgotten.
     private const int MaxWithdrawn = 64;
 

@@ -94,7 +94,7 @@ internal sealed partial class PoolEngine
         {
             if (!SegmentSizes.IsWhole(lengthBytes))
             {
-                throw EngineFaults.Invalid($"A segment of {lengthBytes} B was presented; its length must be a multiple of {SegmentSizes.UnitBytes} B.");
+                throw EngineFaults.Invalid($"A segment of {lengthBytes} B was presented; its length must be a multiple of {PoolProtocol.UnitBytes} B.");
             }
 
             sum += lengthBytes;

@@ -3,7 +3,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace LpLlm.Memory.Transport.Sockets;
 
-/// <summary>The system calls about the files of sockets.</summary>
+/// <summary>The system calls about files: of sockets, and of the memory that passes through them.</summary>
 internal static partial class SocketNative
 {
     public const int OpenReadWrite = 2;
@@ -12,6 +12,7 @@ internal static partial class SocketNative
     public const int LockExclusiveNow = 2 | 4;
     public const int CurrentDirectory = -100;
     public const int NoFollow = 0x100;
+    public const int EmptyPath = 0x1000;
     public const uint StatusBasics = 0x7ff;
     public const int NoSuchFile = 2;
     public const int LimitFiles = 7;
@@ -25,6 +26,9 @@ internal static partial class SocketNative
         Stat(CurrentDirectory, path, NoFollow, StatusBasics, out var status) == 0 ? status
         : Marshal.GetLastPInvokeError() == NoSuchFile ? null
         : throw Failure($"look at {path}");
+
+    /// <summary>What an open file is; false with the error number set.</summary>
+    public static bool TryGetStatus(SafeFileHandle file, out FileStatus status) => Stat(file, "", EmptyPath, StatusBasics, out status) == 0;
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Open(string path, int flags, uint mode);
@@ -44,6 +48,9 @@ internal static partial class SocketNative
 
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Stat(int directory, string path, int flags, uint mask, out FileStatus status);
+
+    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Stat(SafeFileHandle directory, string path, int flags, uint mask, out FileStatus status);
 
     [StructLayout(LayoutKind.Sequential)]
     public struct ResourceLimit
@@ -66,6 +73,9 @@ internal static partial class SocketNative
 
         [FieldOffset(32)]
         public ulong Inode;
+
+        [FieldOffset(40)]
+        public long LengthBytes;
 
         [FieldOffset(136)]
         public ulong Device;
