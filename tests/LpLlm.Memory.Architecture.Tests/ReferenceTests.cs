@@ -12,12 +12,14 @@ public class ReferenceTests
     {
         ["Abstractions"] = [],
         ["Allocators"] = ["Abstractions"],
+        ["Cuda"] = ["Abstractions"],
         ["Transport"] = ["Abstractions"],
         ["Transport.Pipes"] = ["Abstractions", "Transport"],
         ["Transport.Grpc"] = ["Abstractions", "Transport"],
         ["Integration"] = ["Abstractions", "Allocators", "Transport", "Transport.Pipes"],
         ["AttnManager"] = ["Abstractions"],
-        ["Server"] = ["Abstractions", "Allocators", "Transport", "Transport.Pipes", "Transport.Grpc", "Integration"],
+        ["ModelStore"] = ["Abstractions"],
+        ["Server"] = ["Abstractions", "Allocators", "Cuda", "Transport", "Transport.Pipes", "Transport.Grpc", "Integration", "ModelStore"],
     };
 
     /// <summary>What may be used beside the framework: contracts, never implementations that a host chooses.</summary>
@@ -25,11 +27,16 @@ public class ReferenceTests
     {
         ["Abstractions"] = ["System.Numerics.Tensors"],
         ["Allocators"] = ["Microsoft.Extensions.Logging.Abstractions"],
+        ["Cuda"] =
+        [
+            "Microsoft.Extensions.DependencyInjection.Abstractions", "Microsoft.Extensions.Logging.Abstractions", "Microsoft.Extensions.Options",
+        ],
         ["Transport"] = ["Google.Protobuf", "Microsoft.Extensions.Logging.Abstractions"],
         ["Transport.Pipes"] = ["Microsoft.Extensions.Logging.Abstractions"],
         ["Transport.Grpc"] = ["Google.Protobuf", AspNetCore],
         ["Integration"] = [.. IntegrationPackages, "Google.Protobuf"],
         ["AttnManager"] = [.. IntegrationPackages, "System.Numerics.Tensors"],
+        ["ModelStore"] = [.. IntegrationPackages, "System.Numerics.Tensors"],
         ["Server"] = ["Google.Protobuf", "Spectre.Console", "System.CommandLine", AspNetCore],
     };
 

@@ -1,0 +1,12 @@
+namespace LpLlm.Memory.Models;
+
+/// <summary>Memory of one model, writable here until it is given back. Disposing gives it back, once.</summary>
+internal abstract class ModelAllocation : IDisposable
+{
+    /// <summary>Its parts in order; together at least what was asked for. Each but the last is a multiple of 2 MiB, each begins on a page.</summary>
+    public abstract IReadOnlyList<MemoryExtent> Extents { get; }
+
+    public abstract PoolCapabilities Capabilities { get; }
+
+    public abstract void Dispose();
+}
