@@ -6,17 +6,23 @@ namespace LpLlm.Memory;
 /// <remarks>
 /// <see cref="Dispose"/> and <see cref="ReturnAfter"/> may be called from any thread and take effect once; every other
 /// member throws <see cref="ObjectDisposedException"/> after that. A span taken earlier must not be used after the return.
+/// While a copy that was started with <c>CopyToDeviceAsync</c> or <c>CopyToHostAsync</c> is on its way, <see cref="Dispose"/> throws: await it first.
 /// The object is 64 bytes; there is no finalizer: a lease that is dropped keeps its memory.
 /// </remarks>
 public sealed class PinnedLease : IDisposable
 {
+    // What has become of the lease, in one word, so that the check of copies on their way costs a return nothing.
+    private const int Returned = 1;
+    private const int Spoilt = 2;
+    private const int OneCopy = 4;
+
     private IPinnedLeaseOwner _owner;
     private readonly object? _state;
     private readonly nint _address;
     private readonly long _lengthBytes;
     private readonly long _token;
     private readonly int _tag;
-    private int _returned;
+    private int _use;
 
     /// <summary>Creates a lease. Called by pools, not by their users.</summary>
     /// <param name="owner">Takes the block back, once.</param>
@@ -55,7 +61,7 @@ public sealed class PinnedLease : IDisposable
     public LeasePlacement Placement => _owner.Placement;
 
     /// <summary>Whether the lease has been returned.</summary>
-    public bool IsReturned => Volatile.Read(ref _returned) != 0;
+    public bool IsReturned => (Volatile.Read(ref _use) & Returned) != 0;
 
     private LeasedBlock Block => new(_address, _lengthBytes, _token, _tag, _state);
 
@@ -98,32 +104,36 @@ public sealed class PinnedLease : IDisposable
     }
 
     /// <summary>Returns the block to the pool. The second call is a no-op, but leak detection reports it.</summary>
+    /// <exception cref="InvalidOperationException">A copy is on its way; the lease is as before.</exception>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _returned, 1) == 0)
+        if (Interlocked.CompareExchange(ref _use, Returned, 0) == 0)
         {
             _owner.TakeBack(Block, fence: null);
         }
         else
         {
-            _owner.ReturnedAgain(Block);
+            DisposeUsed();
         }
     }
 
     /// <summary>Returns the block once device work that still uses it has completed.</summary>
-    /// <param name="fence">Completes when the memory may be reused. Until then the bytes are counted as pending.</param>
+    /// <param name="fence">
+    /// Completes when the memory may be reused, so behind all copies that are on their way. Until then the bytes are counted as pending.
+    /// </param>
     /// <exception cref="ArgumentNullException"><paramref name="fence"/> is null.</exception>
     /// <exception cref="ObjectDisposedException">The lease was returned before.</exception>
     public void ReturnAfter(IFence fence)
     {
         ArgumentNullException.ThrowIfNull(fence);
-        if (Interlocked.Exchange(ref _returned, 1) != 0)
+        var before = Interlocked.Or(ref _use, Returned);
+        if ((before & Returned) != 0)
         {
             _owner.ReturnedAgain(Block);
             throw new ObjectDisposedException(nameof(PinnedLease));
         }
 
-        _owner.TakeBack(Block, fence);
+        _owner.TakeBack(Block, (before & Spoilt) != 0 ? BrokenFence.Instance : fence);
     }
 
     /// <summary>
@@ -139,6 +149,54 @@ public sealed class PinnedLease : IDisposable
         ArgumentNullException.ThrowIfNull(interpose);
         ThrowIfReturned();
         _owner = interpose(_owner);
+    }
+
+    /// <summary>Notes a copy that is about to be enqueued: the lease cannot be disposed until <see cref="EndCopy"/>.</summary>
+    /// <exception cref="ObjectDisposedException">The lease was returned before.</exception>
+    internal void BeginCopy()
+    {
+        if ((Interlocked.Add(ref _use, OneCopy) & Returned) != 0)
+        {
+            EndCopy(failed: false);
+            ThrowIfReturned();
+        }
+    }
+
+    /// <param name="failed">The device gave no answer: it may still use the memory, which must never be rented again.</param>
+    internal void EndCopy(bool failed)
+    {
+        if (failed)
+        {
+            Interlocked.Or(ref _use, Spoilt);
+        }
+
+        Interlocked.Add(ref _use, -OneCopy);
+    }
+
+    private void DisposeUsed()
+    {
+        while (true)
+        {
+            var use = Volatile.Read(ref _use);
+            if ((use & Returned) != 0)
+            {
+                _owner.ReturnedAgain(Block);
+                return;
+            }
+
+            if (use >= OneCopy)
+            {
+                throw new InvalidOperationException(
+                    $"The lease of {_lengthBytes} B has {use / OneCopy} copies on their way: await them before it is returned, "
+                    + "or return it with ReturnAfter and a fence that was recorded behind them.");
+            }
+
+            if (Interlocked.CompareExchange(ref _use, use | Returned, use) == use)
+            {
+                _owner.TakeBack(Block, (use & Spoilt) != 0 ? BrokenFence.Instance : null);
+                return;
+            }
+        }
     }
 
     private int CountOf<T>()

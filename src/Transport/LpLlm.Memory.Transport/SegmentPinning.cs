@@ -9,7 +9,10 @@ public enum SegmentPinning
     /// <summary>Before the memory is handed out: rents that need more memory take longer (a GPU registers about 20 GiB/s).</summary>
     Eager = 0,
 
-    /// <summary>In the background, 16 MiB at a time, after the memory was handed out: attaching takes a millisecond.</summary>
+    /// <summary>
+    /// After the memory was handed out, so that attaching takes a millisecond: each part when a device first uses it, where the pinner sees
+    /// that (CUDA's does), else in the background, 16 MiB at a time.
+    /// </summary>
     Lazy,
 
     /// <summary>Never.</summary>

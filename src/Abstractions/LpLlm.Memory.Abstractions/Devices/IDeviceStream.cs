@@ -6,7 +6,9 @@ namespace LpLlm.Memory;
 /// <remarks>
 /// Host memory should be registered with the device's driver (<see cref="PoolCapabilities.DeviceVisible"/>): from any other a copy is slow and
 /// may be made before the call returns. It must stay untouched until a fence that was recorded later has completed. Lengths are at least 1;
-/// ranges are the caller's responsibility. Every call throws <see cref="MemorySourceException"/> when the device refuses.
+/// ranges are the caller's responsibility (the extensions that take a lease and a buffer check them). Every call throws
+/// <see cref="PinnedMemoryException"/> when the device refuses. Disposing does not wait: work that was enqueued is still done, and its
+/// fences still complete.
 /// </remarks>
 public interface IDeviceStream : IDisposable
 {
@@ -35,6 +37,10 @@ public interface IDeviceStream : IDisposable
     /// <summary>Orders all that follows behind an event.</summary>
     /// <param name="handle">The driver's handle of a recorded event.</param>
     void WaitForEvent(nint handle);
+
+    /// <summary>Orders all that follows on a stream of the caller's behind everything that was enqueued here so far.</summary>
+    /// <param name="handle">The driver's handle of that stream; 0 is the default stream.</param>
+    void MakeStreamWait(nint handle);
 
     /// <summary>Marks this point: the fence completes when everything enqueued so far is done.</summary>
     IDeviceFence Record();

@@ -1,6 +1,7 @@
 namespace LpLlm.Memory;
 
 /// <summary>A device with memory of its own, which copies from and to the host's. Thread-safe.</summary>
+/// <remarks>What the driver refuses is an exception of the driver's own kind (<c>CudaException</c>), always a <see cref="PinnedMemoryException"/>.</remarks>
 public interface IMemoryDevice
 {
     /// <summary>Its name in configuration, for example <c>cuda:0</c>.</summary>
@@ -11,17 +12,17 @@ public interface IMemoryDevice
 
     /// <summary>Takes memory of the device; its bytes are undefined.</summary>
     /// <param name="lengthBytes">At least 1.</param>
-    /// <exception cref="MemorySourceException">The device has no room.</exception>
+    /// <exception cref="PinnedMemoryException">The device has no room.</exception>
     IDeviceBuffer Allocate(long lengthBytes);
 
     /// <summary>Opens memory that another process of this host allocated on this device and exported.</summary>
     /// <param name="handle">What <see cref="IDeviceBuffer.Export"/> gave there: 64 bytes.</param>
     /// <returns>The whole allocation, whatever part of it was exported. Disposing closes it here; the other process still owns it.</returns>
     /// <exception cref="ArgumentException">It is not 64 bytes long.</exception>
-    /// <exception cref="MemorySourceException">It leads to no live memory of this device.</exception>
+    /// <exception cref="PinnedMemoryException">It leads to no live memory of this device.</exception>
     IDeviceBuffer Import(ReadOnlySpan<byte> handle);
 
     /// <summary>Makes a stream of copies: those of one stream run in order, those of several at the same time.</summary>
-    /// <exception cref="MemorySourceException">The device refused.</exception>
+    /// <exception cref="PinnedMemoryException">The device refused.</exception>
     IDeviceStream CreateStream();
 }

@@ -29,8 +29,24 @@ internal sealed class RegionPinning(IHostPinner pinner, nint address, long lengt
         }
     }
 
-    /// <summary>Pins in the background, in order, until all is pinned, the system refuses, or <see cref="Undo"/> is called.</summary>
-    public void Start(ILogger logger) => _ = Task.Run(() =>
+    /// <summary>
+    /// Leaves it to each part's first use by a device, where the pinner sees those; else pins in the background, in order, until all is pinned,
+    /// the system refuses, or <see cref="Undo"/> is called.
+    /// </summary>
+    /// <returns>Whether every part is pinned when a device uses it, so that the range has the pinner's capabilities for a device.</returns>
+    public bool Start(ILogger logger)
+    {
+        if (pinner.TryPinOnUse(address, lengthBytes))
+        {
+            _pinned.Add((address, lengthBytes));
+            return true;
+        }
+
+        StartInBackground(logger);
+        return false;
+    }
+
+    private void StartInBackground(ILogger logger) => _ = Task.Run(() =>
     {
         if (Interlocked.CompareExchange(ref _state, Running, NotStarted) != NotStarted)
         {

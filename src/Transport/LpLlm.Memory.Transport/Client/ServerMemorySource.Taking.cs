@@ -218,9 +218,9 @@ internal sealed partial class ServerMemorySource
                     await Task.Run(() => pinning.Pin(progress, cancellationToken), CancellationToken.None).ConfigureAwait(false);
                     capabilities |= _pinner.Capabilities;
                 }
-                else
+                else if (pinning.Start(_logger))
                 {
-                    pinning.Start(_logger);
+                    capabilities |= _pinner.Capabilities & PoolCapabilities.DeviceVisible;
                 }
             }
 
