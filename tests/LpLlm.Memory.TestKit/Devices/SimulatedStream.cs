@@ -44,6 +44,17 @@ internal sealed class SimulatedStream : IDeviceStream
 
     public void WaitForEvent(nint handle) => Wait(SimulatedHandles.Find<SimulatedFence>(handle), $"event handle {handle}");
 
+    public void MakeStreamWait(nint handle)
+    {
+        var other = handle == 0 ? _device.Default : SimulatedHandles.Find<SimulatedStream>(handle);
+        if (other is null)
+        {
+            Wait(null, $"stream handle {handle}");
+        }
+
+        other!.Wait(RecordFence(), $"stream handle {Handle}");
+    }
+
     public IDeviceFence Record() => RecordFence();
 
     public void Dispose()
