@@ -18,6 +18,9 @@ internal static partial class AllocatorsLog
     [LoggerMessage(1010, LogLevel.Information, "A region of {LengthBytes} B of {Source} memory is on {Pages} (HugePages is {HugePages})")]
     public static partial void RegionMapped(ILogger logger, string source, long lengthBytes, PageChoice pages, HugePageMode hugePages);
 
+    [LoggerMessage(1012, LogLevel.Information, "The kernel would not merge all pages of a region of {LengthBytes} B of {Source} memory to huge ones ({Error}): it has pages of 4 KiB, which are slower to lock, map and give back. Said once; EINVAL is a kernel before Linux 6.1, ENOMEM memory in pieces")]
+    public static partial void PagesNotMerged(ILogger logger, string source, long lengthBytes, string error);
+
     [LoggerMessage(1011, LogLevel.Debug, "A segment of {LengthBytes} B is on {Pages} (HugePages is {HugePages})")]
     public static partial void SegmentMapped(ILogger logger, long lengthBytes, PageChoice pages, HugePageMode hugePages);
 

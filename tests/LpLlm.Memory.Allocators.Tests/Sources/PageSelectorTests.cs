@@ -25,7 +25,7 @@ public sealed class PageSelectorTests : IDisposable
     [InlineData(Private, "always madvise [never]", false, "Small")]
     [InlineData(Private, "[always] madvise never", true, "Small")]
     [InlineData(SharedMemory, "always within_size [advise] never deny force", true, "Transparent")]
-    [InlineData(SharedMemory, "always within_size advise [never] deny force", true, "Small")]
+    [InlineData(SharedMemory, "always within_size advise [never] deny force", true, "Collapsed")]
     [InlineData(SharedMemory, "always within_size advise never [deny] force", true, "Small")]
     public void Auto_WithoutReservedPages_FollowsWhatTheAdministratorSet(string file, string text, bool shared, string expected)
     {

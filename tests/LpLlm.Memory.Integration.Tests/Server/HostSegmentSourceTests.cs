@@ -1,6 +1,8 @@
 using LpLlm.Memory.Server;
 using LpLlm.Memory.Sources;
+using LpLlm.Memory.Tests.Sources;
 using LpLlm.Memory.Transport;
+using LpLlm.Memory.Transport.Client;
 using LpLlm.Memory.Transport.Engine;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Win32.SafeHandles;
@@ -29,6 +31,22 @@ public class HostSegmentSourceTests
         status.LengthBytes.Should().Be(4 * MiB);
         status.AllocatedBytes.Should().Be(4 * MiB, "every page is there");
         Bytes(segment).IndexOfAnyExcept((byte)0).Should().Be(-1);
+    }
+
+    [Fact]
+    public async Task Create_AClientsMappingIsOnTheServersHugePages()
+    {
+        await using var owner = new Owner(await Source().CreateAsync(64 * MiB, default).DefaultTimeout());
+        using var range = new AddressRange(128 * MiB);
+        var address = range.Take(64 * MiB);
+
+        AddressRange.Map(owner.Segment.File!, address, 64 * MiB);
+
+        Bytes(owner.Segment).Fill(1);
+        IsFilled(address, 64 * MiB, 1).Should().BeTrue();
+        var inServer = MappedRange.Find(owner.Segment.Address)!.ReadBytes("ShmemPmdMapped");
+        MappedRange.Find(address)!.ReadBytes("ShmemPmdMapped").Should().Be(inServer, "addresses of 2 MiB are all that it takes");
+        range.Return(address, 64 * MiB);
     }
 
     [Fact]
@@ -217,6 +235,9 @@ public class HostSegmentSourceTests
     }
 
     private static unsafe Span<byte> Bytes(Segment segment) => new((void*)segment.Address, checked((int)segment.LengthBytes));
+
+    private static unsafe bool IsFilled(nint address, long lengthBytes, byte value) =>
+        !new Span<byte>((void*)address, (int)lengthBytes).ContainsAnyExcept(value);
 
     private HostSegmentSource Source(IHostPinner? pinner = null) => new(new HostMemorySettings(), NullLogger.Instance, pinner ?? _pinner);
 

@@ -6,7 +6,7 @@ namespace LpLlm.Memory.Pooling;
 /// Thread caches (magazines) in front of the allocators: the hottest lengths are rented and returned without meeting another thread. The
 /// pool's own accounts count a cached block as used; the snapshot takes it out again.
 /// </summary>
-internal sealed partial class PinnedPool
+internal partial class PinnedPool
 {
     private readonly ThreadCaches<BlockCache>? _caches;
     private readonly long _cacheBytes;

@@ -1,7 +1,7 @@
 namespace LpLlm.Memory.Pooling;
 
 /// <summary>Disposal: waits for live leases, then says what is still out. Memory under a live lease is never unmapped.</summary>
-internal sealed partial class PinnedPool
+internal partial class PinnedPool
 {
     private const int SizesNamed = 10;
     private static readonly TimeSpan StopGrowingTimeout = TimeSpan.FromSeconds(30);
@@ -10,7 +10,7 @@ internal sealed partial class PinnedPool
 
     public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
 
-    public async ValueTask DisposeAsync()
+    public virtual async ValueTask DisposeAsync()
     {
         if (!Close())
         {

@@ -1,7 +1,7 @@
 namespace LpLlm.Memory.Pooling;
 
 /// <summary>Growth and trimming. One resize at a time, behind a semaphore and outside the spin lock.</summary>
-internal sealed partial class PinnedPool
+internal partial class PinnedPool
 {
     private readonly SemaphoreSlim _resize = new(1, 1);
     private readonly CancellationTokenSource _closing = new();

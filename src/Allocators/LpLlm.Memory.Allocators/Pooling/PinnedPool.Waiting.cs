@@ -1,7 +1,7 @@
 namespace LpLlm.Memory.Pooling;
 
 /// <summary>What a rent does that finds no room at once: it looks everywhere, grows the pool, and waits.</summary>
-internal sealed partial class PinnedPool
+internal partial class PinnedPool
 {
     private int _growsForWaiters;
 

@@ -12,8 +12,9 @@ namespace LpLlm.Memory.Pooling;
 /// <remarks>
 /// One spin lock guards slabs, accounts and queue. It is held for tens of nanoseconds of arithmetic, never across a system call,
 /// an await or a callback; an ordinary lock costs three times as much once two threads meet. Methods that need it end in Unsynchronized.
+/// Not sealed: a server's pool is one, so that its rents pass no call more than these.
 /// </remarks>
-internal sealed partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
+internal partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
 {
     private readonly PinnedPoolSettings _settings;
     private readonly IMemorySource _source;

@@ -111,7 +111,7 @@ internal sealed class HostMapping
     /// <summary>Hints; a kernel without one of them answers EINVAL and works the same, only slower.</summary>
     private void Advise()
     {
-        if (Pages.Kind != PageKind.Reserved)
+        if (Pages.Kind is PageKind.Transparent or PageKind.Small)
         {
             _ = Libc.Advise(Address, (nint)LengthBytes, Pages.Kind == PageKind.Transparent ? Libc.AdviseHugePage : Libc.AdviseNoHugePage);
         }

@@ -14,6 +14,7 @@ internal sealed class HostMemorySource : IMemorySource
     private readonly MemoryBudget _budget;
     private readonly NumaPolicy? _numa;
     private int _warned;
+    private int _warnedSmall;
     private long _quarantined;
 
     public HostMemorySource(HostMemorySettings settings, IHostPinner pinner, ILogger logger, MemoryBudget? budget = null, string sysPath = "/sys")
@@ -81,7 +82,10 @@ internal sealed class HostMemorySource : IMemorySource
             {
                 var whole = new WholeFile(file, status.LengthBytes);
                 whole.Report(0);
-                return (SharedMemoryRegion)Prepare(HostMapping.Open(file, status.LengthBytes, status.Pages), numa: null, whole, cancellationToken);
+
+                // Merging costs what was merged before nothing, and a device's copies nothing either: the kernel leaves pages alone that one has pinned.
+                var pages = status.Pages.Kind == PageKind.Reserved ? status.Pages : _selector.SelectOrdinary();
+                return (SharedMemoryRegion)Prepare(HostMapping.Open(file, status.LengthBytes, pages), numa: null, whole, cancellationToken);
             },
             cancellationToken);
     }
@@ -107,18 +111,32 @@ internal sealed class HostMemorySource : IMemorySource
             throw;
         }
 
-        if (_settings.MakesSegments)
-        {
-            AllocatorsLog.SegmentMapped(_logger, mapping.LengthBytes, mapping.Pages, _settings.HugePages);
-        }
-        else
-        {
-            AllocatorsLog.RegionMapped(_logger, Name, mapping.LengthBytes, mapping.Pages, _settings.HugePages);
-        }
-
+        LogPages(pinned);
         return mapping.File is { } file
             ? new SharedMemoryRegion(pinned, file, GiveBack)
             : new HostMemoryRegion(pinned, GiveBack);
+    }
+
+    private void LogPages(PinnedMapping pinned)
+    {
+        var (lengthBytes, pages) = (pinned.Mapping.LengthBytes, pinned.Mapping.Pages);
+        if (pinned.CollapseError is not 0 and var error)
+        {
+            pages = pages with { Kind = PageKind.Small };
+            if (Interlocked.Exchange(ref _warnedSmall, 1) == 0)
+            {
+                AllocatorsLog.PagesNotMerged(_logger, Name, lengthBytes, Errno.NameOf(error));
+            }
+        }
+
+        if (_settings.MakesSegments)
+        {
+            AllocatorsLog.SegmentMapped(_logger, lengthBytes, pages, _settings.HugePages);
+        }
+        else
+        {
+            AllocatorsLog.RegionMapped(_logger, Name, lengthBytes, pages, _settings.HugePages);
+        }
     }
 
     private HostMapping Map(long lengthBytes)

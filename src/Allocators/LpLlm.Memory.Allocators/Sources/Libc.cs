@@ -20,6 +20,7 @@ internal static partial class Libc
     public const int AdviseNoHugePage = 15;
     public const int AdviseDontDump = 16;
     public const int AdvisePopulateWrite = 23;
+    public const int AdviseCollapse = 25;
     public const int LimitMemlock = 8;
     public const uint MemfdCloseOnExec = 1;
     public const uint MemfdAllowSealing = 2;

@@ -12,6 +12,7 @@ internal readonly record struct PageChoice(PageKind Kind, long Bytes)
     {
         PageKind.Reserved => $"reserved huge pages of {ByteSize.Format(Bytes)}",
         PageKind.Transparent => "transparent huge pages",
+        PageKind.Collapsed => "huge pages, merged",
         _ => $"pages of {ByteSize.Format(Bytes)}",
     };
 }

@@ -9,6 +9,9 @@ internal enum PageKind
     /// <summary>The system's pages, which the kernel merges to huge ones as it populates.</summary>
     Transparent,
 
+    /// <summary>The system's pages of shared memory, which this library asks the kernel to merge to huge ones.</summary>
+    Collapsed,
+
     /// <summary>Huge pages reserved by the administrator (hugetlb): resident from the first touch, never swapped.</summary>
     Reserved,
 }

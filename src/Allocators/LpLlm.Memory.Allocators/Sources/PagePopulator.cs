@@ -12,8 +12,9 @@ internal static class PagePopulator
     /// <param name="address">Page-aligned start.</param>
     /// <param name="lengthBytes">A multiple of the page size.</param>
     /// <param name="touchPages">Writes to each page, changing nothing, instead of MADV_POPULATE_WRITE; taken by itself before Linux 5.14.</param>
+    /// <param name="collapser">Merges them to huge pages first; null for pages that the kernel chooses.</param>
     /// <param name="cancellationToken">Looked at before every 64 MiB.</param>
-    public static void Populate(nint address, long lengthBytes, bool touchPages, CancellationToken cancellationToken)
+    public static void Populate(nint address, long lengthBytes, bool touchPages, PageCollapser? collapser, CancellationToken cancellationToken)
     {
         var chunks = (lengthBytes + ChunkBytes - 1) / ChunkBytes;
         var options = new ParallelOptions { CancellationToken = cancellationToken, MaxDegreeOfParallelism = Environment.ProcessorCount };
@@ -22,7 +23,9 @@ internal static class PagePopulator
             Parallel.For(0, chunks, options, i =>
             {
                 var start = i * ChunkBytes;
-                PopulateChunk(address + (nint)start, Math.Min(ChunkBytes, lengthBytes - start), touchPages);
+                var chunk = Math.Min(ChunkBytes, lengthBytes - start);
+                collapser?.Collapse(address + (nint)start, chunk);
+                PopulateChunk(address + (nint)start, chunk, touchPages);
             });
         }
         catch (AggregateException failures) when (failures.InnerException is MemorySourceException first)

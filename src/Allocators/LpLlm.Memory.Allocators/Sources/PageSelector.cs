@@ -22,17 +22,20 @@ internal sealed class PageSelector(HostMemorySettings settings, HugePageReserve 
 
     /// <summary>The best pages that nobody has to reserve.</summary>
     public PageChoice SelectOrdinary() =>
-        new(HasTransparentPages() ? PageKind.Transparent : PageKind.Small, Environment.SystemPageSize);
+        new(settings.HugePages == HugePageMode.Auto ? SelectKind() : PageKind.Small, Environment.SystemPageSize);
 
-    // MADV_COLLAPSE would give shared memory huge pages even under "never", the kernel's default. Measured on 1 GiB and two processors
-    // it takes 230 to 1350 ms beside 310 ms of populating, and it overrules the administrator: who wants it writes "advise" there.
-    private bool HasTransparentPages()
+    private PageKind SelectKind()
     {
         var file = Path.Combine(sysPath, "kernel/mm/transparent_hugepage", settings.Shared ? "shmem_enabled" : "enabled");
-        return settings.HugePages == HugePageMode.Auto
-            && File.Exists(file)
-            && File.ReadAllText(file) is var text
-            && !text.Contains("[never]", StringComparison.Ordinal)
-            && !text.Contains("[deny]", StringComparison.Ordinal);
+        if (!File.Exists(file) || File.ReadAllText(file) is var text && text.Contains("[deny]", StringComparison.Ordinal))
+        {
+            return PageKind.Small;
+        }
+
+        // For shared memory "never" is no decision, but the kernel's default: it means that populating makes small pages, not that nobody may merge
+        // them. An administrator who wants none writes "deny"; a user, HugePages=Never.
+        return !text.Contains("[never]", StringComparison.Ordinal) ? PageKind.Transparent
+            : settings.Shared ? PageKind.Collapsed
+            : PageKind.Small;
     }
 }

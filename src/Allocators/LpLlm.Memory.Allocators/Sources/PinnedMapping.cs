@@ -14,7 +14,12 @@ internal sealed class PinnedMapping(HostMapping mapping, IHostPinner pinner, Hos
     // only for what the pages do not have by themselves: mlock nothing, a device's registration still DeviceVisible.
     private readonly bool _pinning = (pinner.Capabilities & ~mapping.Pages.Capabilities) != PoolCapabilities.None;
 
+    private readonly PageCollapser? _collapser = mapping.Pages.Kind == PageKind.Collapsed ? new PageCollapser() : null;
+
     public HostMapping Mapping => mapping;
+
+    /// <summary>Why the kernel did not merge all pages to huge ones; 0 if it did, or was not asked.</summary>
+    public int CollapseError => _collapser?.Error ?? 0;
 
     /// <summary>What holds for the range; final once <see cref="Prepare"/> is through.</summary>
     public PoolCapabilities Capabilities =>
@@ -34,7 +39,7 @@ internal sealed class PinnedMapping(HostMapping mapping, IHostPinner pinner, Hos
             cancellationToken.ThrowIfCancellationRequested();
             var address = mapping.Address + (nint)at;
             var piece = Math.Min(settings.PieceBytes, mapping.LengthBytes - at);
-            PagePopulator.Populate(address, piece, settings.TouchPages, cancellationToken);
+            PagePopulator.Populate(address, piece, settings.TouchPages, _collapser, cancellationToken);
             if (pinning && !(pinning = TryPin(address, piece, allowPageable)))
             {
                 // All or nothing: half of a region page-locked would be a promise nobody can use.

@@ -1,6 +1,5 @@
 using LpLlm.Memory.Pooling;
 using LpLlm.Memory.Transport.Client;
-using LpLlm.Memory.Wrappers;
 using Microsoft.Extensions.Logging;
 
 namespace LpLlm.Memory.Server;
@@ -9,11 +8,10 @@ namespace LpLlm.Memory.Server;
 /// A pool over leased memory, and the one thing that such a pool does more than others: it gives idle slabs back, when the server asks for them
 /// and when nothing was rented for a while. What the server takes away is offered until it is back: slabs become idle one by one.
 /// </summary>
-internal sealed class ServerPool : DelegatingPool
+internal sealed class ServerPool : PinnedPool
 {
     private static readonly TimeSpan RevokedPeriod = TimeSpan.FromSeconds(5);
 
-    private readonly PinnedPool _pool;
     private readonly ServerMemorySource _source;
     private readonly ILogger _logger;
     private readonly IdleTrim? _idle;
@@ -21,17 +19,16 @@ internal sealed class ServerPool : DelegatingPool
     private int _trimming;
 
     public ServerPool(
-        PinnedPool pool, ServerMemorySource source, TimeSpan idleTrimAfter, long keepBytes, long slabBytes, TimeProvider time, ILogger logger)
-        : base(pool)
+        PinnedPoolSettings settings, ServerMemorySource source, TimeSpan idleTrimAfter, TimeProvider time, ILogger logger)
+        : base(settings, source, logger, time)
     {
-        _pool = pool;
         _source = source;
         _logger = logger;
         _offerAgain = time.CreateTimer(_ => StartTrim(0), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        source.TrimRequested = bytes => GiveBack(Kept(pool.GetSnapshot().ReservedBytes, bytes, slabBytes));
+        source.TrimRequested = bytes => GiveBack(Kept(GetSnapshot().ReservedBytes, bytes, settings.SlabBytes));
         _idle = idleTrimAfter == Timeout.InfiniteTimeSpan
             ? null
-            : new IdleTrim(pool.GetSnapshot, keepBytes, idleTrimAfter, () => StartTrim(keepBytes), time);
+            : new IdleTrim(GetSnapshot, settings.InitialBytes, idleTrimAfter, () => StartTrim(settings.InitialBytes), time);
     }
 
     /// <summary>What to keep of a pool that gives back in whole slabs, so that what is asked for comes.</summary>
@@ -39,19 +36,6 @@ internal sealed class ServerPool : DelegatingPool
     {
         var slabs = ((wantedBytes - 1) / slabBytes) + 1;
         return slabs > reservedBytes / slabBytes ? 0 : reservedBytes - (slabs * slabBytes);
-    }
-
-    public override void Dispose()
-    {
-        StopTrimming();
-        try
-        {
-            base.Dispose();
-        }
-        finally
-        {
-            _source.DisposeAsync().AsTask().GetAwaiter().GetResult();
-        }
     }
 
     public override async ValueTask DisposeAsync()
@@ -91,7 +75,7 @@ internal sealed class ServerPool : DelegatingPool
     {
         try
         {
-            var trimmed = _pool.Trim(keepBytes);
+            var trimmed = Trim(keepBytes);
             if (trimmed > 0)
             {
                 IntegrationLog.Trimmed(_logger, Name, ByteSize.Format(trimmed));

@@ -29,9 +29,7 @@ internal static class ServerPoolFactory
             provider.GetService<IHostPinner>(),
             time,
             PoolLogging.CreateLogger(provider, "PoolClient"));
-        var logger = PoolLogging.CreateLogger(provider, "PinnedPool");
-        var pool = new PinnedPool(settings, source, logger, time);
-        return new ServerPool(pool, source, options.IdleTrimAfter, settings.InitialBytes, settings.SlabBytes, time, logger);
+        return new ServerPool(settings, source, options.IdleTrimAfter, time, PoolLogging.CreateLogger(provider, "PinnedPool"));
     }
 
     /// <summary>Addresses for every slab, each rounded up to the server's granularity.</summary>
