@@ -8,5 +8,8 @@ internal abstract class ModelAllocation : IDisposable
 
     public abstract PoolCapabilities Capabilities { get; }
 
+    /// <summary>Bytes of all parts.</summary>
+    public long LengthBytes => Extents.Sum(extent => extent.LengthBytes);
+
     public abstract void Dispose();
 }

@@ -1,0 +1,13 @@
+namespace LpLlm.Memory.Models;
+
+/// <summary>One open data file. Thread-safe but for disposal.</summary>
+internal interface IPartitionFile : IDisposable
+{
+    /// <summary>Whether reads pass by the page cache: address, offset and length of each must then be multiples of <see cref="DirectFile.BlockBytes"/>.</summary>
+    bool IsDirect { get; }
+
+    /// <summary>Reads once.</summary>
+    /// <returns>Bytes read: fewer than wanted at the end of the file, where they may be any number, and 0 behind it.</returns>
+    /// <exception cref="IOException">The disk failed.</exception>
+    long Read(nint address, long lengthBytes, long offsetBytes);
+}
