@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using LpLlm.Memory.Attention;
+using LpLlm.Memory.Models;
 using LpLlm.Memory.Transport;
 
 namespace LpLlm.Memory.Architecture;
@@ -60,6 +61,7 @@ public partial class DocumentTests
                 typeof(TracingOptions),
                 typeof(LeakDetectionOptions),
                 typeof(AttnManagerOptions),
+                typeof(ModelStoreOptions),
             }
                 .SelectMany(options => options.GetProperties())
                 .Select(property => property.Name));

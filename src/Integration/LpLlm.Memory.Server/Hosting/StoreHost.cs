@@ -1,5 +1,6 @@
+extern alias integration;
+
 using System.Net;
-using LpLlm.Memory.Configuration;
 using LpLlm.Memory.Daemon.Cli;
 using LpLlm.Memory.Server;
 using LpLlm.Memory.Transport;
@@ -9,6 +10,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
+using SizedConfiguration = integration::LpLlm.Memory.Configuration.SizedConfiguration;
 
 namespace LpLlm.Memory.Daemon.Hosting;
 
