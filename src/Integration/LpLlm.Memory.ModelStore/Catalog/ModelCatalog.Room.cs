@@ -33,16 +33,7 @@ internal sealed partial class ModelCatalog
 
         await Task.WhenAll(running).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         cancellationToken.ThrowIfCancellationRequested();
-        lock (_gate)
-        {
-            foreach (var entry in _entries.Values)
-            {
-                entry.RegisteredBytes = null;
-                entry.Failure = null;
-            }
-        }
-
-        FreeAll(Detach(_ => true));
+        ForgetRegistrations().ForEach(Free);
     }
 
     /// <summary>Gives up least recently used models that nobody uses, for others who need the memory.</summary>
@@ -152,12 +143,18 @@ internal sealed partial class ModelCatalog
         return length;
     }
 
-    private List<ModelResidency> Detach(Func<ModelResidency, bool> condition)
+    /// <returns>Idle models, whose memory the caller gives back, outside the lock.</returns>
+    private List<ModelResidency> ForgetRegistrations()
     {
         lock (_gate)
         {
-            var idle = _entries.Values
-                .Select(entry => entry.Current).OfType<ModelResidency>().Where(current => current.IsIdle && condition(current)).ToList();
+            foreach (var entry in _entries.Values)
+            {
+                entry.RegisteredBytes = null;
+                entry.Failure = null;
+            }
+
+            var idle = _entries.Values.Select(entry => entry.Current).OfType<ModelResidency>().Where(current => current.IsIdle).ToList();
             idle.ForEach(residency => Detach(residency));
             foreach (var entry in _entries.Values.Where(entry => entry.IsForgettable).ToList())
             {
@@ -165,6 +162,15 @@ internal sealed partial class ModelCatalog
             }
 
             return idle;
+        }
+    }
+
+    /// <returns>Whose memory the caller gives back, outside the lock; that of models in use goes with their last use.</returns>
+    private List<ModelResidency> DetachAll()
+    {
+        lock (_gate)
+        {
+            return [.. _entries.Values.Select(entry => entry.Current).OfType<ModelResidency>().ToList().Where(Detach)];
         }
     }
 
@@ -188,8 +194,6 @@ internal sealed partial class ModelCatalog
 
         return isFree;
     }
-
-    private void FreeAll(List<ModelResidency> residencies) => residencies.ForEach(Free);
 
     private void Free(ModelResidency residency)
     {

@@ -143,7 +143,7 @@ internal sealed partial class ModelCatalog : IAsyncDisposable
             await residency.Ended.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
-        FreeAll(Detach(_ => true));
+        DetachAll().ForEach(Free);
         _pool.Dispose();
     }
 

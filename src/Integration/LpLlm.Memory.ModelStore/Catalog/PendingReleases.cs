@@ -6,9 +6,10 @@ internal sealed class PendingReleases
     private readonly Lock _gate = new();
     private TaskCompletionSource _next = New();
     private int _pending;
+    private long _completed;
 
     /// <summary>Releases that have arrived so far.</summary>
-    public long Completed { get; private set; }
+    public long Completed => Interlocked.Read(ref _completed);
 
     public void Begin()
     {
@@ -24,7 +25,7 @@ internal sealed class PendingReleases
         lock (_gate)
         {
             _pending--;
-            Completed++;
+            _completed++;
             arrived = _next;
             _next = New();
         }
@@ -38,7 +39,7 @@ internal sealed class PendingReleases
     {
         lock (_gate)
         {
-            return Completed != completedBefore ? Task.CompletedTask : _pending > 0 ? _next.Task : null;
+            return _completed != completedBefore ? Task.CompletedTask : _pending > 0 ? _next.Task : null;
         }
     }
 

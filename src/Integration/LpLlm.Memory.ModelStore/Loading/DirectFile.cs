@@ -20,6 +20,8 @@ internal sealed class DirectFile : IPartitionFile
 
     public bool IsDirect => _isDirect;
 
+    public long LengthBytes => RandomAccess.GetLength(_file);
+
     public long Read(nint address, long lengthBytes, long offsetBytes)
     {
         while (true)

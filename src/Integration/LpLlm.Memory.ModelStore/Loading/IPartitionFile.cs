@@ -6,6 +6,9 @@ internal interface IPartitionFile : IDisposable
     /// <summary>Whether reads pass by the page cache: address, offset and length of each must then be multiples of <see cref="DirectFile.BlockBytes"/>.</summary>
     bool IsDirect { get; }
 
+    /// <summary>The file's length now, for messages.</summary>
+    long LengthBytes { get; }
+
     /// <summary>Reads once.</summary>
     /// <returns>Bytes read: fewer than wanted at the end of the file, where they may be any number, and 0 behind it.</returns>
     /// <exception cref="IOException">The disk failed.</exception>

@@ -68,7 +68,7 @@ internal sealed class PartReader(
                 throw new ModelStoreException(
                     ModelStoreFault.Damaged,
                     model,
-                    $"{partition.Path} ends at byte {offset + done}, and had {partition.LengthBytes} B when the load began: "
+                    $"{partition.Path} ends at byte {file.LengthBytes}, and had {partition.LengthBytes} B when the load began: "
                     + "it was cut short, or is being written; load the model again when it is whole.");
             }
         }
