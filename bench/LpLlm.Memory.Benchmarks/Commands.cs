@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LpLlm.Memory.Benchmarks.Creation;
 using LpLlm.Memory.Benchmarks.Holes;
+using LpLlm.Memory.Benchmarks.Models;
 using LpLlm.Memory.Benchmarks.Rents;
 using LpLlm.Memory.Benchmarks.Replay;
 using LpLlm.Memory.Benchmarks.Reporting;
@@ -31,6 +32,7 @@ internal static class Commands
         Add("attach", "Time to attach to a server's lease, beside making a pool.", AttachRun.Run);
         Add("server", "Rents through a server pool, beside the local pool.", ServerRentsRun.Run);
         Add("reclaim", "Time until a killed client's memory is back.", ReclaimRun.Run);
+        Add("save", "Saving a model, beside plain writes to the same disk.", SaveRun.Run);
         var names = CreateNames();
         AddParsed(
             "workloads",
@@ -92,6 +94,7 @@ internal static class Commands
         AttachRun.Run(length);
         ServerRentsRun.Run(length);
         ReclaimRun.Run(length);
+        SaveRun.Run(length);
         WorkloadsRun.Run(length);
         RentRun.Run(length, brief: true);
     }

@@ -1,4 +1,4 @@
-namespace LpLlm.Memory.Models.Tests;
+namespace LpLlm.Memory.Models;
 
 public class CheckpointTests
 {

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace LpLlm.Memory.Models.Tests;
+namespace LpLlm.Memory.Models;
 
 public class Crc32CTests
 {

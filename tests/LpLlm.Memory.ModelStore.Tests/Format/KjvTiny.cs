@@ -1,4 +1,4 @@
-namespace LpLlm.Memory.Models.Tests;
+namespace LpLlm.Memory.Models;
 
 /// <summary>The small model of the repository, saved in the original's format.</summary>
 internal static class KjvTiny

@@ -1,4 +1,4 @@
-namespace LpLlm.Memory.Models.Tests;
+namespace LpLlm.Memory.Models;
 
 public sealed class PartitionSetTests : IDisposable
 {
@@ -18,6 +18,15 @@ public sealed class PartitionSetTests : IDisposable
         set.Find(4, 8).Should().BeNull("it would lie in two files");
         set.Find(27, 0).Should().NotBeNull();
         set.Find(28, 0).Should().BeNull();
+    }
+
+    [Fact]
+    public void Find_LinkToAnotherDisk_HasTheLengthOfItsTarget()
+    {
+        var model = _folder.Model("m", ("elsewhere", new byte[100]));
+        File.CreateSymbolicLink(model.PartitionPath(0), model.PathOf("elsewhere"));
+
+        PartitionSet.Find(model).LengthBytes.Should().Be(100);
     }
 
     [Fact]

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace LpLlm.Memory.Models.Tests;
+namespace LpLlm.Memory.Models;
 
 public class TensorIndexTests
 {
@@ -47,6 +47,28 @@ public class TensorIndexTests
 
         failure.Fault.Should().Be(ModelStoreFault.Damaged);
         failure.Message.Should().StartWith("Model 'm': /models/m/tensor_index.json: ").And.Contain(named);
+    }
+
+    [Fact]
+    public void Parse_EveryByteChanged_IsReadOrRefusedAsDamaged()
+    {
+        var sound = Encoding.ASCII.GetBytes("""{"b": [0, 12, [2, 3], [3, 1], "torch.float16"], "a": [16, 4, [], [], "torch.float32"]}""");
+        var refused = 0;
+        for (var i = 0; i < sound.Length * 8; i++)
+        {
+            var changed = (byte[])sound.Clone();
+            changed[i / 8] ^= (byte)(1 << (i % 8));
+            try
+            {
+                TensorIndex.Parse(Folder, changed, 100);
+            }
+            catch (ModelStoreException e) when (e.Fault == ModelStoreFault.Damaged)
+            {
+                refused++;
+            }
+        }
+
+        refused.Should().BeGreaterThan(400, "most changes break the index; none may break the reader");
     }
 
     [Theory]

@@ -1,10 +1,14 @@
-namespace LpLlm.Memory.Models.Tests;
+namespace LpLlm.Memory.Models;
 
 /// <summary>A storage path of its own; gone with this.</summary>
 internal sealed class TestFolder : IDisposable
 {
-    public TestFolder(string? parent = null) =>
-        Root = parent is null ? Directory.CreateTempSubdirectory("lpllm-models-").FullName : Directory.CreateDirectory(parent).FullName;
+    private const string Memory = "/dev/shm";
+
+    /// <param name="inMemory">For many small files: there a flush to the disk costs nothing.</param>
+    public TestFolder(bool inMemory = false) => Root = inMemory && Directory.Exists(Memory)
+        ? Directory.CreateDirectory(Path.Combine(Memory, $"lpllm-models-{Guid.NewGuid():n}")).FullName
+        : Directory.CreateTempSubdirectory("lpllm-models-").FullName;
 
     public string Root { get; }
 

@@ -31,7 +31,8 @@ internal sealed class CheckFileReader
             using var document = JsonDocument.Parse(text);
             return Read(document.RootElement);
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException or IndexOutOfRangeException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException or IndexOutOfRangeException
+            or ArgumentException or OverflowException)
         {
             throw Damaged($"is not of the form that is expected ({text.Length} B): {e.Message}", e);
         }

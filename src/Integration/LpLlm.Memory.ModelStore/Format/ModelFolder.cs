@@ -32,7 +32,7 @@ internal sealed record ModelFolder(string Model, string FullPath)
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw new ModelStoreException(ModelStoreFault.Damaged, Model, $"{path} does not exist; a model is a folder with it and tensor.data_0.", e);
+            throw Damaged(path, "does not exist; a model is a folder with it and tensor.data_0.", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -42,6 +42,14 @@ internal sealed record ModelFolder(string Model, string FullPath)
 
     public ModelStoreException Damaged(string path, string problem, Exception? cause = null) =>
         new(ModelStoreFault.Damaged, Model, $"{path}: {problem}", cause);
+
+    /// <summary>Takes the message of <see cref="Damaged"/> apart, for lists in which every line would repeat the model.</summary>
+    public (string Path, string Problem) Split(ModelStoreException damage)
+    {
+        var text = damage.Message[$"Model '{Model}': ".Length..];
+        var border = text.IndexOf(": ", StringComparison.Ordinal);
+        return (text[..border], text[(border + 2)..]);
+    }
 
     public ModelStoreException Unreadable(string path, Exception cause) =>
         new(ModelStoreFault.Unreadable, Model, $"{path} cannot be read: {cause.Message}", cause);

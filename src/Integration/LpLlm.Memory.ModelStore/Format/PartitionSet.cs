@@ -7,16 +7,16 @@ internal sealed record PartitionSet(IReadOnlyList<Partition> Partitions)
 {
     public long LengthBytes => Partitions[^1].EndBytes;
 
-    /// <summary>Finds the files, up to the first number that is missing; opens none.</summary>
+    /// <summary>Finds the files, up to the first number that is missing.</summary>
     /// <exception cref="ModelStoreException">There is no such model; there are no data, or a file between others is missing; they cannot be looked at.</exception>
     public static PartitionSet Find(ModelFolder folder)
     {
         try
         {
             var partitions = new List<Partition>();
-            for (var file = FileOf(folder, 0); file.Exists; file = FileOf(folder, partitions.Count))
+            for (var path = folder.PartitionPath(0); File.Exists(path); path = folder.PartitionPath(partitions.Count))
             {
-                partitions.Add(new Partition(file.FullName, partitions.Count == 0 ? 0 : partitions[^1].EndBytes, file.Length));
+                partitions.Add(new Partition(path, partitions.Count == 0 ? 0 : partitions[^1].EndBytes, LengthOf(path)));
             }
 
             Check(folder, partitions);
@@ -32,7 +32,12 @@ internal sealed record PartitionSet(IReadOnlyList<Partition> Partitions)
     public Partition? Find(long offsetBytes, long lengthBytes) => Partitions.FirstOrDefault(partition =>
         offsetBytes >= partition.OffsetBytes && offsetBytes <= partition.EndBytes && lengthBytes <= partition.EndBytes - offsetBytes);
 
-    private static FileInfo FileOf(ModelFolder folder, int number) => new(folder.PartitionPath(number));
+    /// <summary>FileInfo would say the length of a symbolic link itself; large files are often links to another disk.</summary>
+    private static long LengthOf(string path)
+    {
+        using var file = File.OpenHandle(path);
+        return RandomAccess.GetLength(file);
+    }
 
     private static void Check(ModelFolder folder, List<Partition> partitions)
     {

@@ -10,6 +10,8 @@ internal sealed class CommandLine
     public CommandLine()
     {
         _root.Subcommands.Add(Start);
+        _root.Subcommands.Add(new SaveCommand());
+        _root.Subcommands.Add(new VerifyCommand());
         _root.Subcommands.Add(new StatusCommand());
         _root.Subcommands.Add(new LeasesCommand());
         _root.Subcommands.Add(new ReleaseCommand());

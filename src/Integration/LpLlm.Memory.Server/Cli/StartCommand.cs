@@ -17,11 +17,7 @@ internal sealed class StartCommand : Command
         CustomParser = result => OptionParsers.Number("--port", 0, ushort.MaxValue)(result),
     };
 
-    private readonly Option<string> _storagePath = new("--storage-path")
-    {
-        Description = "Folder of the models. Default $STORAGE_PATH, else ~/models.",
-        DefaultValueFactory = _ => Environment.GetEnvironmentVariable("STORAGE_PATH") is { Length: > 0 } path ? path : "~/models",
-    };
+    private readonly StoragePathOption _storagePath = new();
 
     private readonly Option<int> _threads = new("--num-thread")
     {
@@ -94,7 +90,7 @@ internal sealed class StartCommand : Command
     {
         Host = result.GetValue(_host),
         Port = result.GetValue(_port),
-        StoragePath = Expand(result.GetRequiredValue(_storagePath)),
+        StoragePath = _storagePath.PathOf(result),
         ThreadCount = result.GetRequiredValue(_threads),
         ChunkBytes = result.GetValue(_chunk),
         MemPoolBytes = result.GetRequiredValue(_memPool),
@@ -104,10 +100,4 @@ internal sealed class StartCommand : Command
         SocketPath = result.GetValue(_socket),
         ConfigFile = result.GetValue(_config),
     };
-
-    private static string Expand(string path)
-    {
-        var home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
-        return path == "~" ? home : path.StartsWith("~/", StringComparison.Ordinal) ? Path.Combine(home, path[2..]) : path;
-    }
 }
