@@ -3,7 +3,10 @@ namespace LpLlm.Memory.Attention;
 /// <summary>Options of the attention manager; names as in the system it replaces where that has them.</summary>
 public sealed class AttnManagerOptions
 {
-    /// <summary>Where attention is computed: <c>cpu</c>, the default and only device of this package.</summary>
+    /// <summary>
+    /// Where the tensors of requests lie: <c>cpu</c> (default), or the name or UUID of a device of the registered <see cref="IDeviceSet"/>,
+    /// for example <c>cuda:0</c>. The attention itself is computed by the CPU, next to the pages, in either case.
+    /// </summary>
     public string Device { get; set; } = "cpu";
 
     /// <summary>
@@ -26,7 +29,7 @@ public sealed class AttnManagerOptions
     /// <summary>Tokens of a KV page, 1 to 4096. Default 16.</summary>
     public int PageTokens { get; set; } = 16;
 
-    /// <summary>Requests that may wait; a further <see cref="IAttnManager.SubmitAsync"/> waits until one has begun. 1 to 65,536, default 64.</summary>
+    /// <summary>Requests that may wait; a further <c>SubmitAsync</c> waits until one has begun. 1 to 65,536, default 64.</summary>
     public int QueueLength { get; set; } = 64;
 
     /// <summary>Threads that compute one request; null (default) for one per processor. 1 to 1024.</summary>

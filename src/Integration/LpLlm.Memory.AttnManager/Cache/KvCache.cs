@@ -83,11 +83,13 @@ internal sealed class KvCache : IKvCache
         }
     }
 
-    public void ReturnPages(ReadOnlySpan<PinnedLease> pages)
+    /// <param name="pages">Pages of a sequence that it needs no more.</param>
+    /// <param name="behind">Completes when no device writes to them any more; null when that is so already.</param>
+    public void ReturnPages(ReadOnlySpan<PinnedLease> pages, IFence? behind)
     {
         foreach (var page in pages)
         {
-            page.Dispose();
+            page.Return(behind);
             Interlocked.Decrement(ref _pageCount);
             _budget.GiveBack(PageBytes);
         }

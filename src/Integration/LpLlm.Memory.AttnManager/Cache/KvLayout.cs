@@ -44,7 +44,8 @@ internal sealed class KvLayout
     /// <summary>Bytes of one token's key, or value, in one layer and head.</summary>
     public int TokenBytes { get; }
 
-    private long BlockBytes => (long)PageTokens * TokenBytes;
+    /// <summary>Bytes of the keys, or values, of one layer and head in a page: the distance of two heads.</summary>
+    public long BlockBytes => (long)PageTokens * TokenBytes;
 
     public long KeyOffset(int layer, int head) => (2L * layer * Shape.KvHeadCount + head) * BlockBytes;
 
@@ -53,13 +54,10 @@ internal sealed class KvLayout
     /// <summary>Pages that hold the tokens 0 to <paramref name="length"/> - 1.</summary>
     public int PagesFor(int length) => (int)(((long)length + PageTokens - 1) / PageTokens);
 
-    private static int ElementBytesOf(KvCacheShape shape) => shape.ElementType switch
-    {
-        KvElementType.Float32 => sizeof(float),
-        KvElementType.Float16 or KvElementType.BFloat16 => sizeof(ushort),
-        _ => throw new ArgumentException(
-            $"ElementType = {shape.ElementType} is not one of {string.Join(", ", Enum.GetNames<KvElementType>())}.", nameof(shape)),
-    };
+    private static int ElementBytesOf(KvCacheShape shape) => Enum.IsDefined(shape.ElementType)
+        ? KvCodec.BytesOf(shape.ElementType)
+        : throw new ArgumentException(
+            $"ElementType = {shape.ElementType} is not one of {string.Join(", ", Enum.GetNames<KvElementType>())}.", nameof(shape));
 
     private static void ThrowIfBelowOne(int value, string name, string parameter)
     {

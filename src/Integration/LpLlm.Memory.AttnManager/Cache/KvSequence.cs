@@ -5,7 +5,9 @@ namespace LpLlm.Memory.Attention;
 /// A request claims the sequence when it is accepted, begins, reserves pages, commits its tokens and releases. Nothing but
 /// <see cref="Commit"/> changes a length, so <see cref="Release"/> is the whole roll-back: it returns every page that no
 /// committed token needs. The lock guards the state; between <see cref="Begin"/> and <see cref="Release"/> the pages belong
-/// to the dispatcher alone, and it touches them without the lock.
+/// to the dispatcher alone, and it touches them without the lock. A request whose copies failed leaves their fence behind: until it
+/// completes, if ever, the sequence is in use and its pages go back behind the fence. No fence is asked under the lock: that is a driver's
+/// call.
 /// </remarks>
 internal sealed class KvSequence : IKvSequence
 {
@@ -14,6 +16,7 @@ internal sealed class KvSequence : IKvSequence
     private readonly int[] _lengths;
     private readonly List<PinnedLease> _pages = [];
     private nint[] _addresses = [];
+    private volatile IFence? _copies;
     private SequenceUse _use;
     private bool _disposed;
 
@@ -42,10 +45,11 @@ internal sealed class KvSequence : IKvSequence
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         PinnedLease[] empty;
+        var arrived = FindArrivedCopies();
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, typeof(IKvSequence));
-            ThrowIfInUseUnsynchronized();
+            ThrowIfInUseUnsynchronized(arrived);
             foreach (ref var layerLength in _lengths.AsSpan())
             {
                 layerLength = Math.Min(layerLength, length);
@@ -54,7 +58,7 @@ internal sealed class KvSequence : IKvSequence
             empty = TakeUnneededPagesUnsynchronized();
         }
 
-        _cache.ReturnPages(empty);
+        _cache.ReturnPages(empty, behind: null);
     }
 
     /// <summary>Pages that a running request reads are returned when it ends.</summary>
@@ -67,7 +71,7 @@ internal sealed class KvSequence : IKvSequence
             pages = _use == SequenceUse.Running ? [] : TakeUnneededPagesUnsynchronized();
         }
 
-        _cache.ReturnPages(pages);
+        _cache.ReturnPages(pages, _copies);
         _cache.Forget(this);
     }
 
@@ -76,10 +80,12 @@ internal sealed class KvSequence : IKvSequence
     /// <exception cref="InvalidOperationException">Another request has it.</exception>
     public void Claim()
     {
+        var arrived = FindArrivedCopies();
         lock (_gate)
         {
             ThrowIfDisposedUnsynchronized();
-            ThrowIfInUseUnsynchronized();
+            ThrowIfInUseUnsynchronized(arrived);
+            _copies = null;
             _use = SequenceUse.Queued;
         }
     }
@@ -126,17 +132,21 @@ internal sealed class KvSequence : IKvSequence
         }
     }
 
-    public void Release()
+    /// <param name="copies">Completes when nothing is copied into the pages any more; null when that is so already.</param>
+    public void Release(IFence? copies = null)
     {
         PinnedLease[] unneeded;
         lock (_gate)
         {
             _use = SequenceUse.Idle;
+            _copies = copies;
             unneeded = TakeUnneededPagesUnsynchronized();
         }
 
-        _cache.ReturnPages(unneeded);
+        _cache.ReturnPages(unneeded, copies);
     }
+
+    private IFence? FindArrivedCopies() => _copies is { IsCompleted: true } copies ? copies : null;
 
     private PinnedLease[] TakeUnneededPagesUnsynchronized()
     {
@@ -151,12 +161,18 @@ internal sealed class KvSequence : IKvSequence
         return taken;
     }
 
-    private void ThrowIfInUseUnsynchronized()
+    private void ThrowIfInUseUnsynchronized(IFence? arrived)
     {
         if (_use != SequenceUse.Idle)
         {
             throw new InvalidOperationException(
                 "A request on the sequence is still running; await its task first. A sequence is used by one request at a time.");
+        }
+
+        if (!ReferenceEquals(_copies, arrived))
+        {
+            throw new InvalidOperationException(
+                "Copies of a failed request may still be under way to the sequence; dispose it.");
         }
     }
 

@@ -100,8 +100,9 @@ internal static unsafe class AttentionKernel
         {
             var token = (int)((tile.FirstQuery + query) / batch.GroupSize);
             limits[query] = earlier + token + 1;
-            var source = new ReadOnlySpan<float>(batch.Query + ElementOf(batch, tile, query), dim);
-            TensorPrimitives.Multiply(source, batch.Scale, new Span<float>(queries + (nint)query * dim, dim));
+            var target = queries + (nint)query * dim;
+            var source = batch.Query.Load(ElementOf(batch, tile, query), dim, target);
+            TensorPrimitives.Multiply(new ReadOnlySpan<float>(source, dim), batch.Scale, new Span<float>(target, dim));
         }
     }
 
@@ -110,8 +111,9 @@ internal static unsafe class AttentionKernel
         var dim = batch.Layout.Shape.HeadDim;
         for (var query = 0; query < tile.QueryCount; query++)
         {
-            var target = new Span<float>(batch.Result + ElementOf(batch, tile, query), dim);
-            TensorPrimitives.Divide(new ReadOnlySpan<float>(sums + (nint)query * dim, dim), totals[query], target);
+            var result = new Span<float>(sums + (nint)query * dim, dim);
+            TensorPrimitives.Divide(result, totals[query], result);
+            batch.Result.Store(ElementOf(batch, tile, query), dim, sums + (nint)query * dim);
         }
     }
 

@@ -1,40 +1,31 @@
 namespace LpLlm.Memory.Attention;
 
-/// <summary>What every work item of a job needs; the memory stays pinned as long as items run.</summary>
-internal sealed unsafe class AttnBatch
+/// <summary>What every work item of a job needs; the memory stays where it is as long as items run.</summary>
+/// <param name="step">What is attended.</param>
+/// <param name="query"><c>[tokens, query heads, head dimension]</c>.</param>
+/// <param name="key"><c>[tokens, KV heads, head dimension]</c>; address 0 when the new keys are in their pages already.</param>
+/// <param name="value">The same of the values.</param>
+/// <param name="result"><c>[tokens, query heads, head dimension]</c>.</param>
+internal sealed class AttnBatch(AttnStep step, TypedPointer query, TypedPointer key, TypedPointer value, TypedPointer result)
 {
-    public AttnBatch(AttnJob job, float* query, float* key, float* value, float* result)
-    {
-        Layout = job.Layout;
-        Layer = job.Request.Layer;
-        Rows = job.Rows;
-        QueryHeadCount = job.Request.QueryHeadCount;
-        GroupSize = QueryHeadCount / Layout.Shape.KvHeadCount;
-        Scale = job.Request.Scale ?? 1 / MathF.Sqrt(Layout.Shape.HeadDim);
-        Query = query;
-        Key = key;
-        Value = value;
-        Result = result;
-    }
+    public KvLayout Layout { get; } = step.Layout;
 
-    public KvLayout Layout { get; }
+    public int Layer { get; } = step.Layer;
 
-    public int Layer { get; }
+    public AttnJobRow[] Rows { get; } = step.Rows;
 
-    public AttnJobRow[] Rows { get; }
-
-    public int QueryHeadCount { get; }
+    public int QueryHeadCount { get; } = step.QueryHeadCount;
 
     /// <summary>Query heads that share a KV head.</summary>
-    public int GroupSize { get; }
+    public int GroupSize { get; } = step.QueryHeadCount / step.Layout.Shape.KvHeadCount;
 
-    public float Scale { get; }
+    public float Scale { get; } = step.Scale ?? 1 / MathF.Sqrt(step.Layout.Shape.HeadDim);
 
-    public float* Query { get; }
+    public TypedPointer Query { get; } = query;
 
-    public float* Key { get; }
+    public TypedPointer Key { get; } = key;
 
-    public float* Value { get; }
+    public TypedPointer Value { get; } = value;
 
-    public float* Result { get; }
+    public TypedPointer Result { get; } = result;
 }

@@ -8,6 +8,13 @@ namespace LpLlm.Memory.Attention;
 /// <summary>Between float32 and how keys and values are stored. To 16 bits it rounds to nearest, ties to even.</summary>
 internal static unsafe class KvCodec
 {
+    public static int BytesOf(KvElementType type) => type switch
+    {
+        KvElementType.Float32 => sizeof(float),
+        KvElementType.Float16 or KvElementType.BFloat16 => sizeof(ushort),
+        _ => throw new UnreachableException($"Element type {type} passed the checks."),
+    };
+
     public static void Encode(float* source, byte* target, int count, KvElementType type)
     {
         var from = new ReadOnlySpan<float>(source, count);
@@ -28,7 +35,7 @@ internal static unsafe class KvCodec
 
                 break;
             default:
-                throw new UnreachableException($"Element type {type} passed KvLayout.");
+                throw new UnreachableException($"Element type {type} passed the checks.");
         }
     }
 
@@ -46,7 +53,7 @@ internal static unsafe class KvCodec
                 WidenBFloat16((ushort*)source, count, scratch);
                 return scratch;
             default:
-                throw new UnreachableException($"Element type {type} passed KvLayout.");
+                throw new UnreachableException($"Element type {type} passed the checks.");
         }
     }
 

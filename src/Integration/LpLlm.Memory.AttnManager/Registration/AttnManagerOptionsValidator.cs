@@ -4,15 +4,16 @@ using Microsoft.Extensions.Options;
 namespace LpLlm.Memory.Attention;
 
 /// <summary>The rule book of <see cref="AttnManagerOptions"/>: reports every option that is out of range, with its value.</summary>
-internal sealed class AttnManagerOptionsValidator : IValidateOptions<AttnManagerOptions>
+/// <param name="devices">The registered driver's devices, asked only where a device is named; null when there is no driver.</param>
+internal sealed class AttnManagerOptionsValidator(IDeviceSet? devices = null) : IValidateOptions<AttnManagerOptions>
 {
     public ValidateOptionsResult Validate(string? name, AttnManagerOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
         var errors = new List<string>();
-        if (!string.Equals(options.Device, "cpu", StringComparison.OrdinalIgnoreCase))
+        if (AttnDeviceSelector.FindProblem(options.Device, devices) is { } problem)
         {
-            errors.Add($"Device = '{options.Device}' is not a device of this package; the only one is cpu.");
+            errors.Add(problem);
         }
 
         if (options.PoolName is { } pool && !PoolNameRule.Allows(pool))

@@ -1,3 +1,4 @@
+using LpLlm.Memory;
 using LpLlm.Memory.Attention;
 using LpLlm.Memory.Configuration;
 using Microsoft.Extensions.Configuration;
@@ -17,7 +18,7 @@ public static class AttnManagerServiceCollectionExtensions
     /// </param>
     /// <remarks>
     /// An unknown key, a value that cannot be read and an option out of range throw <see cref="OptionsValidationException"/>
-    /// at host start, or at the first resolve without a host; the message lists all of them.
+    /// at host start, or at the first resolve without a host; the message lists all of them. So does a device that is not here.
     /// </remarks>
     /// <exception cref="InvalidOperationException">An attention manager was added before.</exception>
     public static IServiceCollection AddAttnManager(this IServiceCollection services, IConfiguration configuration)
@@ -49,11 +50,16 @@ public static class AttnManagerServiceCollectionExtensions
     {
         var options = provider.GetRequiredService<IOptions<AttnManagerOptions>>().Value;
         var pool = AttnPoolSelector.Select(provider, options);
+        var device = AttnDeviceSelector.Select(options.Device, provider.GetService<IDeviceSet>());
         if (provider.GetService<ILogger<AttnManager>>() is { } logger)
         {
             AttnManagerLog.PoolChosen(logger, pool.Name, pool.Capabilities, options.PoolSize);
+            if (device is not null && !pool.Capabilities.HasFlag(PoolCapabilities.DeviceVisible))
+            {
+                AttnManagerLog.PoolNotDeviceVisible(logger, device.Name, pool.Name);
+            }
         }
 
-        return new AttnManager(pool, options);
+        return new AttnManager(pool, options, device, provider.GetService<TimeProvider>());
     }
 }

@@ -1,56 +1,25 @@
 namespace LpLlm.Memory.Attention;
 
-/// <summary>An accepted request and its promise. It is computed or taken back, never both, and always completes.</summary>
-internal sealed class AttnJob
+/// <summary>An accepted request and its promise. It is run or taken back, never both, and always completes.</summary>
+internal abstract class AttnJob
 {
-    private readonly TaskCompletionSource<PinnedTensor<float>> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _taken;
 
-    private AttnJob(AttnRequest request, AttnJobRow[] rows)
+    /// <summary>Claims the sequences.</summary>
+    protected AttnJob(AttnStep step)
     {
-        Request = request;
-        Rows = rows;
+        step.Claim();
+        Step = step;
     }
 
-    public AttnRequest Request { get; }
-
-    public AttnJobRow[] Rows { get; }
-
-    public int TokenCount => Rows[^1].FirstToken + Rows[^1].TokenCount;
-
-    public KvLayout Layout => ((KvCache)Rows[0].Sequence.Cache).Layout;
-
-    public Task<PinnedTensor<float>> Task => _completion.Task;
-
-    /// <summary>Claims the sequences of all rows, or of none.</summary>
-    public static AttnJob Accept(AttnRequest request, AttnJobRow[] rows)
-    {
-        var claimed = 0;
-        try
-        {
-            foreach (var row in rows)
-            {
-                row.Sequence.Claim();
-                claimed++;
-            }
-        }
-        finally
-        {
-            if (claimed < rows.Length)
-            {
-                Release(rows.AsSpan(0, claimed));
-            }
-        }
-
-        return new AttnJob(request, rows);
-    }
+    public AttnStep Step { get; }
 
     /// <summary>Gives the sequences of a job that never got into the queue back.</summary>
     public void Withdraw()
     {
         if (TryTake())
         {
-            Release(Rows);
+            Step.Release();
         }
     }
 
@@ -59,80 +28,25 @@ internal sealed class AttnJob
     {
         if (TryTake())
         {
-            Release(Rows);
-            _completion.TrySetCanceled(cancellationToken);
+            Step.Release();
+            SetCanceled(cancellationToken);
         }
     }
 
-    /// <summary>Computes the job unless it was taken back. Any failure becomes the job's own; none gets out.</summary>
-    public void Run(Func<AttnJob, PinnedTensor<float>> compute)
+    /// <summary>Fails the request if it has not begun.</summary>
+    public void Refuse(Exception failure)
     {
-        if (!TryTake())
+        if (TryTake())
         {
-            return;
-        }
-
-        PinnedTensor<float> result = default;
-        Exception? failure = null;
-        try
-        {
-            result = ComputeAndRelease(compute);
-        }
-        catch (Exception exception)
-        {
-            failure = exception;
-        }
-
-        // After the release: whoever awaits the task may submit the same sequences at once.
-        if (failure is null)
-        {
-            _completion.SetResult(result);
-        }
-        else
-        {
-            _completion.SetException(failure);
+            Step.Release();
+            SetFailure(failure);
         }
     }
 
-    private PinnedTensor<float> ComputeAndRelease(Func<AttnJob, PinnedTensor<float>> compute)
-    {
-        PinnedTensor<float> result = default;
-        var released = false;
-        try
-        {
-            try
-            {
-                foreach (var row in Rows)
-                {
-                    row.Sequence.Begin();
-                }
+    /// <summary>Whoever gets true owns what becomes of the job.</summary>
+    protected bool TryTake() => Interlocked.Exchange(ref _taken, 1) == 0;
 
-                result = compute(this);
-            }
-            finally
-            {
-                Release(Rows);
-            }
+    protected abstract void SetCanceled(CancellationToken cancellationToken);
 
-            released = true;
-            return result;
-        }
-        finally
-        {
-            if (!released)
-            {
-                result.Dispose();
-            }
-        }
-    }
-
-    private static void Release(ReadOnlySpan<AttnJobRow> rows)
-    {
-        foreach (var row in rows)
-        {
-            row.Sequence.Release();
-        }
-    }
-
-    private bool TryTake() => Interlocked.Exchange(ref _taken, 1) == 0;
+    protected abstract void SetFailure(Exception failure);
 }

@@ -2,56 +2,25 @@ using System.Runtime.ExceptionServices;
 
 namespace LpLlm.Memory.Attention;
 
-/// <summary>Computes one job: pages first, then the result's block, then the arithmetic, and only then the new lengths.</summary>
-internal sealed class AttnRunner(IPinnedMemoryPool pool, int parallelism)
+/// <summary>The arithmetic of one job: new keys and values into their pages, then the attention.</summary>
+internal sealed class AttnRunner(int parallelism)
 {
     /// <summary>Below this many elements, waking other threads costs more than copying them (64 Ki floats take about 20 µs).</summary>
     private const long MinParallelElements = 65_536;
 
     private readonly ParallelOptions _parallel = new() { MaxDegreeOfParallelism = parallelism };
 
-    public PinnedTensor<float> Run(AttnJob job)
+    public void Run(AttnBatch batch)
     {
-        var request = job.Request;
-        foreach (var row in job.Rows)
+        var heads = batch.Layout.Shape.KvHeadCount;
+        if (batch.Key.Address != 0 || batch.Value.Address != 0)
         {
-            row.Sequence.Reserve(request.Layer, row.TokenCount);
+            var last = batch.Rows[^1];
+            var elements = ((long)last.FirstToken + last.TokenCount) * heads * batch.Layout.Shape.HeadDim;
+            ForEach(batch.Rows.Length * heads, item => KvAppend.Run(batch, item / heads, item % heads), elements);
         }
 
-        var result = pool.RentTensor<float>(job.TokenCount, request.QueryHeadCount, job.Layout.Shape.HeadDim);
-        var committed = false;
-        try
-        {
-            Compute(job, result);
-            foreach (var row in job.Rows)
-            {
-                row.Sequence.Commit(request.Layer, row.TokenCount);
-            }
-
-            committed = true;
-            return result;
-        }
-        finally
-        {
-            if (!committed)
-            {
-                result.Dispose();
-            }
-        }
-    }
-
-    private unsafe void Compute(AttnJob job, PinnedTensor<float> result)
-    {
-        // Pinning also finds out, before anything is written, that a caller's memory has been returned to its pool.
-        using var query = job.Request.Query.Pin();
-        using var key = job.Request.Key.Pin();
-        using var value = job.Request.Value.Pin();
-        var batch = new AttnBatch(
-            job, (float*)query.Pointer, (float*)key.Pointer, (float*)value.Pointer, (float*)result.Lease.Address);
-        var heads = job.Layout.Shape.KvHeadCount;
-        ForEach(job.Rows.Length * heads, item => KvAppend.Run(batch, item / heads, item % heads), job.Request.Key.Length);
-
-        var tiles = TilePlan.Create(job.Rows, heads, batch.GroupSize, parallelism);
+        var tiles = TilePlan.Create(batch.Rows, heads, batch.GroupSize, parallelism);
         ForEach(tiles.Length, item => AttentionKernel.Run(batch, tiles[item]), long.MaxValue);
     }
 

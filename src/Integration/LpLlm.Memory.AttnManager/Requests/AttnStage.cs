@@ -2,25 +2,21 @@ using System.Threading.Channels;
 
 namespace LpLlm.Memory.Attention;
 
-/// <summary>Computes jobs one after the other, in the order in which they were accepted. Starts with the first job.</summary>
-internal sealed class AttnDispatcher
+/// <summary>Handles jobs one after the other, in the order in which they came. Starts with the first job.</summary>
+/// <param name="queueLength">Jobs that may wait, at least 1.</param>
+/// <param name="handle">Handles a job; every failure is the job's own, none gets out.</param>
+internal sealed class AttnStage<TJob>(int queueLength, Func<TJob, ValueTask> handle)
+    where TJob : AttnJob
 {
     private readonly Lock _gate = new();
-    private readonly Channel<AttnJob> _jobs;
-    private readonly Func<AttnJob, PinnedTensor<float>> _compute;
+    private readonly Channel<TJob> _jobs = Channel.CreateBounded<TJob>(new BoundedChannelOptions(queueLength) { SingleReader = true });
     private Task _loop = Task.CompletedTask;
     private bool _started;
-    private volatile bool _stopped;
-
-    public AttnDispatcher(int queueLength, Func<AttnJob, PinnedTensor<float>> compute)
-    {
-        _jobs = Channel.CreateBounded<AttnJob>(new BoundedChannelOptions(queueLength) { SingleReader = true });
-        _compute = compute;
-    }
+    private bool _stopped;
 
     /// <summary>Queues a job; waits while the queue is full.</summary>
-    /// <exception cref="ObjectDisposedException">The dispatcher is stopped, or was while waiting.</exception>
-    public async ValueTask EnqueueAsync(AttnJob job, CancellationToken cancellationToken)
+    /// <exception cref="ObjectDisposedException">The stage is stopped, or was while waiting.</exception>
+    public async ValueTask EnqueueAsync(TJob job, CancellationToken cancellationToken)
     {
         lock (_gate)
         {
@@ -42,7 +38,7 @@ internal sealed class AttnDispatcher
         }
     }
 
-    /// <summary>Accepts no more, fails what waits, and completes when the job that is being computed has ended.</summary>
+    /// <summary>Accepts no more, and completes when all that was accepted has been handled.</summary>
     public Task StopAsync()
     {
         lock (_gate)
@@ -59,13 +55,7 @@ internal sealed class AttnDispatcher
     {
         await foreach (var job in _jobs.Reader.ReadAllAsync().ConfigureAwait(false))
         {
-            job.Run(ComputeUnlessStopped);
+            await handle(job).ConfigureAwait(false);
         }
-    }
-
-    private PinnedTensor<float> ComputeUnlessStopped(AttnJob job)
-    {
-        ThrowIfStopped(_stopped);
-        return _compute(job);
     }
 }
