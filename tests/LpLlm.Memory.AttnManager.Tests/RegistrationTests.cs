@@ -78,7 +78,7 @@ public class RegistrationTests : AttnTestBase
         });
 
         FluentActions.Invoking(() => Resolve()).Should().Throw<OptionsValidationException>().Which.Failures.Should().Equal(
-            "Device = 'cuda:0' is not a device of this package; the only one is cpu.",
+            "Device = 'cuda:0' needs a driver, and none is registered; register one (an IDeviceSet), or set cpu.",
             "PoolName = 'my pool' is not 1 to 64 characters of [A-Za-z0-9_-]; leave it out to let UseServerPool choose.",
             "PoolSize = 0 is below 1.",
             "ChunkSize = -1 is below 1.",
@@ -234,19 +234,5 @@ public class RegistrationTests : AttnTestBase
     {
         using var provider = _services.BuildServiceProvider();
         return provider.GetRequiredService<IOptions<AttnManagerOptions>>().Value;
-    }
-
-    private sealed class RecordingLogger : ILogger<AttnManager>
-    {
-        public List<string> Messages { get; } = [];
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(
-            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-            Messages.Add(formatter(state, exception));
     }
 }

@@ -90,7 +90,7 @@ public class RequestCheckTests : AttnTestBase
 
     [Fact]
     public async Task Submit_NullRequest_Throws() => await FluentActions
-        .Awaiting(() => _manager.SubmitAsync(null!).WaitAsync(Deadline)).Should().ThrowAsync<ArgumentNullException>();
+        .Awaiting(() => _manager.SubmitAsync((AttnRequest)null!).WaitAsync(Deadline)).Should().ThrowAsync<ArgumentNullException>();
 
     [Fact]
     public void GetLength_NoSuchLayer_Throws()

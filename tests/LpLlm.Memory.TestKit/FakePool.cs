@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 namespace LpLlm.Memory.TestKit;
 
 /// <summary>A pool over plain native memory. New memory is filled with NaN, so that reading what nobody wrote shows.</summary>
-public sealed unsafe class FakePool(
+public sealed class FakePool(
     string name = "fake", long capacityBytes = 1L << 30, PoolCapabilities capabilities = PoolCapabilities.None)
     : IPinnedMemoryPool, IPinnedLeaseOwner
 {
@@ -30,9 +30,12 @@ public sealed unsafe class FakePool(
     /// <summary>The rent, counted from 1 over the pool's life, that fails; 0 for none.</summary>
     public long FailingRent { get; set; }
 
+    /// <summary>Returned memory is never freed: for a test in which something writes to it too late on purpose.</summary>
+    public bool KeepsReturnedMemory { get; set; }
+
     public long LastRentBytes { get; private set; }
 
-    /// <summary>What the last return was to wait for; the memory is freed at once all the same.</summary>
+    /// <summary>What the last return was to wait for: the memory is kept until then, but counted as free at once.</summary>
     public IFence? LastFence { get; private set; }
 
     public long TotalRents => GetSnapshot().TotalRents;
@@ -59,9 +62,7 @@ public sealed unsafe class FakePool(
             _liveLeases++;
         }
 
-        var address = NativeMemory.AlignedAlloc((nuint)lengthBytes, (nuint)alignmentBytes);
-        NativeMemory.Fill(address, (nuint)lengthBytes, 0xFF);
-        return new PinnedLease(this, new LeasedBlock((nint)address, lengthBytes, Token: 0));
+        return new PinnedLease(this, new LeasedBlock(Allocate(lengthBytes, alignmentBytes), lengthBytes, Token: 0));
     }
 
     public bool TryRent(long lengthBytes, [NotNullWhen(true)] out PinnedLease? lease, int alignmentBytes = 256)
@@ -93,12 +94,20 @@ public sealed unsafe class FakePool(
 
     public void TakeBack(in LeasedBlock block, IFence? fence)
     {
-        NativeMemory.AlignedFree((void*)block.Address);
         lock (_gate)
         {
             LastFence = fence;
             _usedBytes -= block.LengthBytes;
             _liveLeases--;
+        }
+
+        if (fence is null)
+        {
+            Free(block.Address);
+        }
+        else
+        {
+            _ = FreeBehindAsync(block.Address, fence);
         }
     }
 
@@ -108,6 +117,28 @@ public sealed unsafe class FakePool(
     {
         Dispose();
         return ValueTask.CompletedTask;
+    }
+
+    private static unsafe nint Allocate(long lengthBytes, int alignmentBytes)
+    {
+        var address = NativeMemory.AlignedAlloc((nuint)lengthBytes, (nuint)alignmentBytes);
+        NativeMemory.Fill(address, (nuint)lengthBytes, 0xFF);
+        return (nint)address;
+    }
+
+    private unsafe void Free(nint address)
+    {
+        if (!KeepsReturnedMemory)
+        {
+            NativeMemory.AlignedFree((void*)address);
+        }
+    }
+
+    // A fence that fails keeps the memory for ever, as a real pool does: a device may still write to it.
+    private async Task FreeBehindAsync(nint address, IFence fence)
+    {
+        await fence.WaitAsync();
+        Free(address);
     }
 
     private PoolSnapshot SnapshotUnsynchronized() => new()

@@ -30,6 +30,7 @@ public sealed class SimulatedDevice : IMemoryDevice
     private Exception? _loss;
     private long _usedBytes;
     private long _lastOrdinal;
+    private long _doneOperations;
     private int _streamCount;
 
     /// <summary>Creates a device.</summary>
@@ -76,6 +77,9 @@ public sealed class SimulatedDevice : IMemoryDevice
 
     /// <summary>Steps that were enqueued so far.</summary>
     public long LastOrdinal => Interlocked.Read(ref _lastOrdinal);
+
+    /// <summary>Steps that are enqueued and neither done nor dropped because of a failure.</summary>
+    public long PendingOperations => LastOrdinal - Interlocked.Read(ref _doneOperations);
 
     /// <summary>Buffers, allocated or imported, that nobody has disposed.</summary>
     public int LiveBuffers
@@ -190,6 +194,8 @@ public sealed class SimulatedDevice : IMemoryDevice
     internal long NextOrdinal() => Interlocked.Increment(ref _lastOrdinal);
 
     internal void NoteExecuted(SimulatedOperation operation) => _executed.Enqueue(operation);
+
+    internal void NoteDone() => Interlocked.Increment(ref _doneOperations);
 
     internal void ReportFault(string fault) => _faults.Enqueue($"{Name}: {fault}.");
 

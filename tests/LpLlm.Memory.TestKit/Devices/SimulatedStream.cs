@@ -127,10 +127,15 @@ internal sealed class SimulatedStream : IDeviceStream
             _device.NextOrdinal(), kind, Handle, copy?.HostAddress ?? 0, copy?.DeviceAddress ?? 0, copy is null ? 0 : copy.RowBytes * copy.RowCount);
         if (_device.RefusedOperations.Contains(operation.Ordinal))
         {
+            _device.NoteDone();
             throw SimulatedFailure.Of("enqueue", "REFUSED", operation.LengthBytes, "This operation was told to be refused.");
         }
 
-        ObjectDisposedException.ThrowIf(!_queue.Writer.TryWrite(make(operation)), typeof(IDeviceStream));
+        if (!_queue.Writer.TryWrite(make(operation)))
+        {
+            _device.NoteDone();
+            ObjectDisposedException.ThrowIf(true, typeof(IDeviceStream));
+        }
     }
 
     private async Task RunAsync()
@@ -156,6 +161,8 @@ internal sealed class SimulatedStream : IDeviceStream
                 _device.NoteExecuted(work.Operation);
                 work.Fence?.Complete();
             }
+
+            _device.NoteDone();
         }
     }
 

@@ -3,9 +3,9 @@ using FluentAssertions;
 namespace LpLlm.Memory.Attention.Tests;
 
 /// <summary>Scales, large scores and numbers that are none.</summary>
-public class NumericsTests : AttnTestBase
+public abstract class NumericsTests : AttnTestBase
 {
-    [Theory]
+    [SkippableTheory]
     [InlineData(0f)]
     [InlineData(0.25f)]
     [InlineData(-1f)]
@@ -20,7 +20,7 @@ public class NumericsTests : AttnTestBase
         result.AsSpan().ToArray().ShouldMatch(Oracle.Attend(tokens, 20, scale));
     }
 
-    [Fact]
+    [SkippableFact]
     public async Task Submit_LargeScores_StayFinite()
     {
         var manager = CreateManager();
@@ -32,7 +32,7 @@ public class NumericsTests : AttnTestBase
         result.AsSpan().ToArray().ShouldMatch(Oracle.Attend(tokens, 100, 100f), 1e-2f);
     }
 
-    [Fact]
+    [SkippableFact]
     public async Task Submit_NaNInALaterToken_DoesNotReachEarlierOnes()
     {
         var manager = CreateManager();

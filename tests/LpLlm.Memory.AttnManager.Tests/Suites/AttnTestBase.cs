@@ -9,6 +9,7 @@ public abstract class AttnTestBase : IAsyncLifetime
     public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
 
     private readonly List<IAttnManager> _managers = [];
+    private AttnPath? _path;
 
     protected FakePool Pool { get; set; } = new();
 
@@ -22,16 +23,20 @@ public abstract class AttnTestBase : IAsyncLifetime
         }
 
         Pool.LiveLeases.Should().Be(0, "every test gives every lease back");
+        _path?.Verify();
     }
 
     protected IAttnManager CreateManager(Action<AttnManagerOptions>? configure = null)
     {
         var options = new AttnManagerOptions { Parallelism = 2 };
         configure?.Invoke(options);
-        var manager = new AttnManager(Pool, options);
+        var manager = (_path ??= CreatePath()).Create(Pool, options);
         _managers.Add(manager);
         return manager;
     }
+
+    /// <summary>How requests reach the managers; asked for once a test.</summary>
+    protected virtual AttnPath CreatePath() => new HostPath();
 
     protected static KvCacheShape Shape(
         int kvHeads = 2, int headDim = 8, KvElementType type = KvElementType.Float32, int layers = 1) =>

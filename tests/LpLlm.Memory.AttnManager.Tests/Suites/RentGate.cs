@@ -7,11 +7,18 @@ public sealed class RentGate : IDisposable
     private readonly TaskCompletionSource _entered = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ManualResetEventSlim _open = new();
 
-    public RentGate(FakePool pool)
+    /// <param name="pool">The pool.</param>
+    /// <param name="skip">Rents that pass before the gate is closed.</param>
+    public RentGate(FakePool pool, int skip = 0)
     {
         _pool = pool;
         pool.Renting = _ =>
         {
+            if (Interlocked.Decrement(ref skip) >= 0)
+            {
+                return;
+            }
+
             _entered.TrySetResult();
             if (!_open.Wait(AttnTestBase.Deadline))
             {

@@ -5,14 +5,14 @@ using FsCheck.Fluent;
 namespace LpLlm.Memory.Attention.Tests;
 
 /// <summary>Random appends, truncations and disposals over three sequences, against a model that keeps plain token lists.</summary>
-public class SequenceModelTests : AttnTestBase
+public abstract class SequenceModelTests : AttnTestBase
 {
     private const int PageTokens = 4;
     private const int MostPages = 24;
 
     private static readonly KvCacheShape ModelShape = Shape(2, 5, KvElementType.Float16);
 
-    [Fact]
+    [SkippableFact]
     public void Operations_AnySequence_MatchTheModel()
     {
         var operation =
@@ -29,7 +29,7 @@ public class SequenceModelTests : AttnTestBase
 
     private async Task RunAsync((int Sequence, string Kind, int Amount)[] operations)
     {
-        var manager = new AttnManager(Pool, new AttnManagerOptions { PageTokens = PageTokens, Parallelism = 2, PoolSize = MostPages * 160L });
+        var manager = CreateManager(options => (options.PageTokens, options.PoolSize) = (PageTokens, MostPages * 160L));
         await using var disposing = manager;
         var cache = manager.CreateCache(ModelShape);
         cache.PageBytes.Should().Be(160);

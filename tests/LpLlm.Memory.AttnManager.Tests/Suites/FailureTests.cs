@@ -1,19 +1,20 @@
-using System.Buffers;
 using FluentAssertions;
 
 namespace LpLlm.Memory.Attention.Tests;
 
 /// <summary>P1: a request that fails faults its own task, keeps no memory and leaves its sequences as they were.</summary>
-public class FailureTests : AttnTestBase
+public abstract class FailureTests : AttnTestBase
 {
     // Three rows of 20, 40 and 1 tokens over sequences of 10, 16 and 0: 1 + 3 + 1 new pages, then the result is the 6th rent.
-    [Theory]
+    [SkippableTheory]
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(4)]
     [InlineData(5)]
     [InlineData(6)]
-    public async Task Submit_P1_PoolFailsAtAnyRent_RollsEveryRowBack(int failingRent)
+    public Task Submit_P1_PoolFailsAtAnyRent_RollsEveryRowBack(int failingRent) => ShouldRollBackAtRentAsync(failingRent);
+
+    protected async Task ShouldRollBackAtRentAsync(int failingRent)
     {
         var manager = CreateManager(options => options.PoolSize = 7 * 2048); // exactly what they need in the end
         var shape = Shape();
@@ -39,22 +40,29 @@ public class FailureTests : AttnTestBase
         }
     }
 
-    [Fact]
+    [SkippableFact]
     public async Task Submit_P1_FailureBetweenTwoRequests_LeavesBothAlone()
     {
         var manager = CreateManager();
         var cache = manager.CreateCache(Shape());
-        var tokens = Enumerable.Range(0, 3).Select(i => Tokens.Random(i, 16, 4, Shape())).ToArray();
-        Pool.FailingRent = 3; // each request rents one page and one result
+        var tokens = Enumerable.Range(0, 3).Select(i => Tokens.Random(i, 9, 4, Shape())).ToArray();
+        var pages = 0;
+        Pool.Renting = bytes =>
+        {
+            if (bytes == cache.PageBytes && ++pages == 2)
+            {
+                throw new PinnedMemoryExhaustedException("fake", ExhaustionCause.Limit, bytes, bytes, Pool.GetSnapshot());
+            }
+        };
 
         var tasks = tokens.Select(each => manager.AttendAsync(cache.CreateSequence(), each)).ToArray();
 
-        (await tasks[0].WaitAsync(Deadline)).ShouldMatch(Oracle.Attend(tokens[0], 16));
+        (await tasks[0].WaitAsync(Deadline)).ShouldMatch(Oracle.Attend(tokens[0], 9));
         await FluentActions.Awaiting(() => tasks[1].WaitAsync(Deadline)).Should().ThrowAsync<PinnedMemoryExhaustedException>();
-        (await tasks[2].WaitAsync(Deadline)).ShouldMatch(Oracle.Attend(tokens[2], 16));
+        (await tasks[2].WaitAsync(Deadline)).ShouldMatch(Oracle.Attend(tokens[2], 9));
     }
 
-    [Fact]
+    [SkippableFact]
     public async Task Submit_P1_PoolSizeReached_FailsWithCauseLimitAndRecovers()
     {
         var pageBytes = 16 * 2 * 2 * 8 * sizeof(float);
@@ -78,7 +86,7 @@ public class FailureTests : AttnTestBase
         cache.PageCount.Should().Be(3);
     }
 
-    [Fact]
+    [SkippableFact]
     public async Task Submit_ManyRequestsUnderPoolSize_LimitHoldsAtEveryInstant()
     {
         var pageBytes = 16 * 2 * 2 * 8 * sizeof(float);
@@ -108,7 +116,7 @@ public class FailureTests : AttnTestBase
         }
     }
 
-    [Fact]
+    [SkippableFact]
     public async Task Submit_PageAbovePoolSize_FailureIsNotTransient()
     {
         var manager = CreateManager(options => options.PoolSize = 100);
@@ -117,74 +125,5 @@ public class FailureTests : AttnTestBase
         var act = () => manager.AttendAsync(sequence, Tokens.Random(1, 1, 4, Shape()));
 
         (await act.Should().ThrowAsync<PinnedMemoryExhaustedException>()).Which.IsTransient.Should().BeFalse();
-    }
-
-    [Fact]
-    public async Task Submit_P1_CallersMemoryReturnedBeforeItIsRead_FaultsAndRollsBack()
-    {
-        var manager = CreateManager();
-        var cache = manager.CreateCache(Shape());
-        var sequence = cache.CreateSequence();
-        var tokens = Tokens.Random(1, 20, 4, Shape());
-        var good = Tokens.Request(0, null, (sequence, tokens));
-        var lease = Pool.RentTensor<float>(20, 4, 8);
-        var bad = new AttnRequest
-        {
-            Layer = 0,
-            QueryHeadCount = 4,
-            Rows = good.Rows,
-            Query = lease.AsMemory(),
-            Key = good.Key,
-            Value = good.Value,
-        };
-        using (var gate = new RentGate(Pool))
-        {
-            var task = manager.SubmitAsync(bad);
-            await gate.Entered;
-            lease.Dispose();
-            gate.Open();
-            await FluentActions.Awaiting(() => task.WaitAsync(Deadline)).Should().ThrowAsync<ObjectDisposedException>();
-        }
-
-        (cache.PageCount, sequence.GetLength(0)).Should().Be((0, 0));
-        (await manager.AttendAsync(sequence, tokens)).ShouldMatch(Oracle.Attend(tokens, 20));
-    }
-
-    [Fact]
-    public async Task Submit_SequenceTooLong_IsRefusedWithoutOverflow()
-    {
-        var manager = CreateManager();
-        var sequence = manager.CreateCache(Shape(1, 1)).CreateSequence();
-        using var huge = new HugeMemory((1 << 30) + 1);
-        var request = new AttnRequest
-        {
-            Layer = 0,
-            QueryHeadCount = 1,
-            Rows = [new AttnRow(sequence, (1 << 30) + 1)],
-            Query = huge.Memory,
-            Key = huge.Memory,
-            Value = huge.Memory,
-        };
-
-        var act = () => manager.SubmitAsync(request).WaitAsync(Deadline);
-
-        (await act.Should().ThrowAsync<ArgumentException>()).WithMessage("*longest sequence, 1073741824 tokens*");
-    }
-
-    private sealed class HugeMemory(int length) : MemoryManager<float>
-    {
-        public override Memory<float> Memory => CreateMemory(length);
-
-        public override Span<float> GetSpan() => throw new InvalidOperationException("Nobody may read this.");
-
-        public override MemoryHandle Pin(int elementIndex = 0) => throw new InvalidOperationException("Nobody may read this.");
-
-        public override void Unpin()
-        {
-        }
-
-        protected override void Dispose(bool disposing)
-        {
-        }
     }
 }

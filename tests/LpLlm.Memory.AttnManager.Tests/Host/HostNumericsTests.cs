@@ -1,0 +1,3 @@
+namespace LpLlm.Memory.Attention.Tests;
+
+public class HostNumericsTests : NumericsTests;
