@@ -5,7 +5,7 @@ using LpLlm.Memory.Samples.Generate.Tests.Support;
 
 namespace LpLlm.Memory.Samples.Generate.Tests;
 
-/// <summary>Bad <c>config.json</c> and <c>tensor_index.json</c>: refused with the file and what is wrong in it.</summary>
+/// <summary>Bad <c>config.json</c>: refused with the file and what is wrong in it.</summary>
 public sealed class BadJsonTests : IDisposable
 {
     private readonly ModelCopy _copy = new();
@@ -40,24 +40,6 @@ public sealed class BadJsonTests : IDisposable
         _copy.EditConfig(config => config[key] = JsonNode.Parse(value));
 
         CheckConfigRefused(message);
-    }
-
-    [Theory]
-    [InlineData("", "*is not JSON (0 B)*")]
-    [InlineData("{ \"a\": [0, 2,", "*is not JSON (13 B)*")]
-    [InlineData("[]", "*Array; an object of tensors is expected.")]
-    [InlineData("{ \"a\": 5 }", "*tensor 'a' is 5;*")]
-    [InlineData("{ \"a\": [-1, 2, [1], [1], \"torch.bfloat16\"] }", "*tensor 'a' is [-1, 2,*")]
-    [InlineData("{ \"a\": [0, 1.5, [1], [1], \"torch.bfloat16\"] }", "*tensor 'a' is [0, 1.5,*")]
-    [InlineData("{ \"a\": [0, 2, 1, [1], \"torch.bfloat16\"] }", "*tensor 'a'*")]
-    [InlineData("{ \"a\": [0, 2, [1], [1], null] }", "*tensor 'a'*")]
-    [InlineData("{ \"a\": [0, 2, [1], [1], \"torch.bfloat16\"], \"a\": [2, 2, [1], [1], \"torch.bfloat16\"] }", "*tensor 'a' is there twice.")]
-    public void ReadIndex_BadText_IsRefused(string text, string message)
-    {
-        File.WriteAllText(_copy.IndexPath, text);
-        var read = () => TensorIndex.Read(_copy.IndexPath);
-
-        read.Should().Throw<ModelFileException>().WithMessage($"{_copy.IndexPath}: {message}");
     }
 
     [Fact]

@@ -15,15 +15,15 @@ public sealed class BadModelTests(HostFixture fixture) : IClassFixture<HostFixtu
     public void Dispose() => _copy.Dispose();
 
     [Fact]
-    public void Load_MissingTensor_IsRefused()
+    public async Task Load_MissingTensor_IsRefused()
     {
         _copy.EditIndex(index => index.Remove(Tensor));
 
-        CheckRefused(_copy.IndexPath, $"*'{Tensor}' is missing*[704, 256]*(360448 B)*(0 B)*");
+        await CheckRefusedAsync(_copy.IndexPath, $"*'{Tensor}' is missing*[704, 256]*(360448 B)*(0 B)*");
     }
 
     [Fact]
-    public void Load_WrongShape_IsRefused()
+    public async Task Load_WrongShape_IsRefused()
     {
         _copy.EditIndex(index =>
         {
@@ -31,11 +31,11 @@ public sealed class BadModelTests(HostFixture fixture) : IClassFixture<HostFixtu
             index[Tensor]![2] = new JsonArray(352, 256);
         });
 
-        CheckRefused(_copy.IndexPath, $"*'{Tensor}'*[704, 256]*(360448 B)*[352, 256]*(180224 B)*");
+        await CheckRefusedAsync(_copy.IndexPath, $"*'{Tensor}'*[704, 256]*(360448 B)*[352, 256]*(180224 B)*");
     }
 
     [Fact]
-    public void Load_ShapeBeyond63Bits_IsRefused()
+    public async Task Load_ShapeBeyond63Bits_IsRefused()
     {
         _copy.EditConfig(config =>
         {
@@ -44,92 +44,124 @@ public sealed class BadModelTests(HostFixture fixture) : IClassFixture<HostFixtu
             config["head_dim"] = int.MaxValue - 1;
         });
 
-        CheckRefused(_copy.IndexPath, "*'model.layers.0.self_attn.q_proj.weight': [4611686011984936962, 256]*(2361183238136287724544 B)*(131072 B)*");
+        await CheckRefusedAsync(_copy.IndexPath, "*'model.layers.0.self_attn.q_proj.weight': [4611686011984936962, 256]*(2361183238136287724544 B)*(131072 B)*");
     }
 
     [Fact]
-    public void Load_SizeThatIsNotTheShapes_IsRefused()
+    public async Task Load_SizeThatIsNotTheShapes_IsRefused()
     {
         _copy.EditIndex(index => index[Tensor]![1] = 360_450);
 
-        CheckRefused(_copy.IndexPath, $"*'{Tensor}'*(360448 B)*(360450 B)*");
+        await CheckRefusedAsync(_copy.IndexPath, $"*'{Tensor}'*(360448 B)*(360450 B)*");
     }
 
     [Fact]
-    public void Load_WrongElementType_IsRefused()
+    public async Task Load_WrongElementType_IsRefused()
     {
         _copy.EditIndex(index => index[Tensor]![4] = "torch.float32");
 
-        CheckRefused(_copy.IndexPath, $"*'{Tensor}'*torch.bfloat16 (360448 B)*torch.float32 (360448 B)*");
+        await CheckDamagedAsync(_copy.IndexPath, $"*'{Tensor}'*torch.float32 reaches to byte 720896 of its storage, which has 360448 B.");
     }
 
     [Fact]
-    public void Load_Transposed_IsRefused()
+    public async Task Load_Transposed_IsRefused()
     {
         _copy.EditIndex(index => index[Tensor]![3] = new JsonArray(1, 704));
 
-        CheckRefused(_copy.IndexPath, $"*'{Tensor}'*(360448 B)*strides [1, 704], which is not row-major.");
+        await CheckRefusedAsync(_copy.IndexPath, $"*'{Tensor}'*(360448 B)*strides [1, 704], which is not row-major.");
     }
 
     [Fact]
-    public void Load_TensorOfNoLayer_IsRefused()
+    public async Task Load_TensorOfNoLayer_IsRefused()
     {
         _copy.EditIndex(index => index["model.layers.0.self_attn.q_proj.bias"] =
             new JsonArray(0, 512, new JsonArray(256), new JsonArray(1), "torch.bfloat16"));
 
-        CheckRefused(_copy.IndexPath, "*'model.layers.0.self_attn.q_proj.bias'*512 B*no part of the model*(0 B)*");
+        await CheckRefusedAsync(_copy.IndexPath, "*'model.layers.0.self_attn.q_proj.bias'*512 B*no part of the model*(0 B)*");
     }
 
     [Fact]
-    public void Load_TruncatedData_IsRefused()
+    public async Task Load_TruncatedData_IsRefused()
     {
         _copy.Truncate(0, 2_000_000);
 
-        CheckRefused(_copy.PartitionPath(0), $"*'{Tensor}' needs 360448 B from byte 1868800 on, but the data ends at byte 2000000 (131200 B of it are there)*");
+        await CheckDamagedAsync(_copy.IndexPath, "*tensor '*' needs * B from byte * on, but the data files end at byte 2000000: one is cut short*");
     }
 
     [Theory]
     [InlineData(8_722_944)]
     [InlineData(long.MaxValue)]
-    public void Load_OffsetBeyondTheData_IsRefused(long offset)
+    public async Task Load_OffsetBeyondTheData_IsRefused(long offset)
     {
         _copy.EditIndex(index => index[Tensor]![0] = offset);
 
-        CheckRefused(_copy.PartitionPath(0), $"*'{Tensor}' needs 360448 B from byte {offset} on, but the data ends at byte 8722944 (0 B of it*");
+        await CheckDamagedAsync(_copy.IndexPath, $"*'{Tensor}' needs 360448 B from byte {offset} on, but the data files end at byte 8722944: *");
     }
 
     [Fact]
-    public void Load_NoPartition_IsRefused()
+    public async Task Load_NoPartition_IsRefused()
     {
         File.Delete(_copy.PartitionPath(0));
 
-        CheckRefused(_copy.PartitionPath(0), "*does not exist; tensor 'model.embed_tokens.weight' needs 131072 B from byte 0 on*hold 0 B.");
+        await CheckStoreRefusesAsync(ModelStoreFault.NotFound, $"*{_copy.PartitionPath(0)} does not exist*");
     }
 
     [Fact]
-    public void Load_MissingPartition_IsRefused()
+    public async Task Load_MissingPartition_IsRefused()
     {
         _copy.Split(1_868_800, 2_229_248);
         File.Delete(_copy.PartitionPath(1));
 
-        CheckRefused(_copy.PartitionPath(1), $"*does not exist; tensor '{Tensor}' needs 360448 B from byte 1868800 on*hold 1868800 B.");
+        await CheckDamagedAsync(_copy.PartitionPath(1), "*does not exist, but data files with higher numbers do.");
     }
 
     [Fact]
-    public void Load_TruncatedPartition_IsRefused()
+    public async Task Load_TruncatedPartition_IsRefused()
     {
         _copy.Split(2_229_248);
         _copy.Truncate(0, 2_229_240);
 
-        CheckRefused(_copy.PartitionPath(0), $"*'{Tensor}' needs 360448 B from byte 1868800 on, but the file ends at byte 2229240, after 360440 B of it*");
+        await CheckDamagedAsync(_copy.IndexPath, "*needs * on, but the data files end at byte 8722936: one is cut short*");
     }
 
-    private void CheckRefused(string path, string message)
+    [Theory]
+    [InlineData("", "*is not the JSON that it should be (0 B)*")]
+    [InlineData("{ \"a\": [0, 2,", "*is not the JSON that it should be (13 B)*")]
+    [InlineData("[]", "*JSON Array where an object of tensors is expected.")]
+    [InlineData("{ \"a\": 5 }", "*tensor 'a' is 5;*")]
+    [InlineData("{ \"a\": [-1, 2, [1], [1], \"torch.bfloat16\"] }", "*tensor 'a' is [-1, 2,*")]
+    [InlineData("{ \"a\": [0, 1.5, [1], [1], \"torch.bfloat16\"] }", "*tensor 'a' is [0, 1.5,*")]
+    [InlineData("{ \"a\": [0, 2, 1, [1], \"torch.bfloat16\"] }", "*tensor 'a'*")]
+    [InlineData("{ \"a\": [0, 2, [1], [1], null] }", "*tensor 'a'*")]
+    [InlineData("{ \"a\": [0, 2, [1], [1], \"torch.bfloat16\"], \"a\": [2, 2, [1], [1], \"torch.bfloat16\"] }", "*tensor 'a' is there twice.")]
+    public async Task ReadIndex_BadText_IsRefused(string text, string message)
+    {
+        File.WriteAllText(_copy.IndexPath, text);
+
+        await CheckDamagedAsync(_copy.IndexPath, message);
+    }
+
+    /// <summary>What the model lacks for what config.json describes.</summary>
+    private async Task CheckRefusedAsync(string path, string message) => await CheckAsync<ModelFileException>($"{path}: {message}");
+
+    /// <summary>What the store finds.</summary>
+    private Task CheckDamagedAsync(string path, string message) => CheckStoreRefusesAsync(ModelStoreFault.Damaged, $"Model '*': {path}: {message}");
+
+    private async Task CheckStoreRefusesAsync(ModelStoreFault fault, string message) =>
+        (await CheckAsync<ModelStoreException>(message)).Fault.Should().Be(fault);
+
+    private async Task<T> CheckAsync<T>(string message)
+        where T : Exception
     {
         var pool = fixture.Host.Services.GetRequiredService<IPinnedMemoryPool>();
-        var load = () => LlamaWeights.Load(_copy.Folder, LlamaConfig.Read(_copy.Folder), pool, Bounded.Token());
+        T failure;
+        using (var store = new FolderStore(_copy.Folder, pool))
+        {
+            var load = () => LlamaWeights.OpenAsync(_copy.Folder, LlamaConfig.Read(_copy.Folder), store.Store, Bounded.Token());
+            failure = (await load.Should().ThrowAsync<T>().WithMessage(message)).Which;
+        }
 
-        load.Should().Throw<ModelFileException>().WithMessage($"{path}: {message}");
         pool.GetSnapshot().LiveLeases.Should().Be(0);
+        return failure;
     }
 }

@@ -1,5 +1,7 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using LpLlm.Memory.Attention;
+using LpLlm.Memory.Samples.Generate.Cli;
 using LpLlm.Memory.Samples.Generate.Generation;
 using LpLlm.Memory.Samples.Generate.Llama;
 using LpLlm.Memory.Samples.Generate.Tests.Support;
@@ -23,38 +25,53 @@ public sealed class CheckpointTests(HostFixture fixture) : IClassFixture<HostFix
     }
 
     [Fact]
-    public void Load_TiedEmbeddings_SharesTheEmbedding()
+    public async Task Load_TiedEmbeddings_SharesTheEmbedding()
     {
         using var copy = new ModelCopy();
         copy.EditConfig(config => config["tie_word_embeddings"] = true);
         copy.EditIndex(index => index.Remove("lm_head.weight"));
+        using var store = new FolderStore(copy.Folder, Pool);
 
-        using var weights = LlamaWeights.Load(copy.Folder, LlamaConfig.Read(copy.Folder), Pool, Bounded.Token());
+        using var weights = await LlamaWeights.OpenAsync(copy.Folder, LlamaConfig.Read(copy.Folder), store.Store, Bounded.Token());
 
-        weights.Head.Lease.Should().BeSameAs(weights.Embedding.Lease);
-        weights.LengthBytes.Should().Be(8_722_944 - 131_072);
-        Pool.GetSnapshot().LiveLeases.Should().Be(56);
+        weights.Head.Should().BeSameAs(weights.Embedding);
+        weights.LengthBytes.Should().Be(8_722_944, "a model is loaded as a whole");
+        Pool.GetSnapshot().LiveLeases.Should().Be(1);
     }
 
     [Fact]
-    public void Load_Weights_AreTheFilesBytes()
+    public async Task Load_Weights_AreTheFilesBytes()
     {
         using var copy = new ModelCopy();
         var bytes = File.ReadAllBytes(copy.PartitionPath(0));
+        using var store = new FolderStore(copy.Folder, Pool);
 
-        using var weights = LlamaWeights.Load(copy.Folder, LlamaConfig.Read(copy.Folder), Pool, Bounded.Token());
+        using var weights = await LlamaWeights.OpenAsync(copy.Folder, LlamaConfig.Read(copy.Folder), store.Store, Bounded.Token());
 
         weights.LengthBytes.Should().Be(bytes.Length);
-        weights.Layers[1].Value.Lease.GetSpan(0, 32_768).SequenceEqual(bytes.AsSpan(1_704_960, 32_768)).Should().BeTrue();
+        MemoryMarshal.AsBytes(weights.Layers[1].Value.AsSpan()).SequenceEqual(bytes.AsSpan(1_704_960, 32_768)).Should().BeTrue();
     }
 
     [Fact]
-    public void Load_Cancelled_KeepsNoLease()
+    public void Load_LinkToAFolder_IsTheFolder()
     {
         using var copy = new ModelCopy();
-        var load = () => LlamaWeights.Load(copy.Folder, LlamaConfig.Read(copy.Folder), Pool, new CancellationToken(canceled: true));
+        var link = copy.Folder + "-link";
+        Directory.CreateSymbolicLink(link, copy.Folder);
 
-        load.Should().Throw<OperationCanceledException>();
+        new GenerateOptions { ModelDirectory = link + "/" }.ModelFolder.Should().Be(copy.Folder);
+
+        File.Delete(link);
+    }
+
+    [Fact]
+    public async Task Load_Cancelled_KeepsNoLease()
+    {
+        using var copy = new ModelCopy();
+        using var store = new FolderStore(copy.Folder, Pool);
+        var load = () => LlamaWeights.OpenAsync(copy.Folder, LlamaConfig.Read(copy.Folder), store.Store, new CancellationToken(canceled: true));
+
+        await load.Should().ThrowAsync<OperationCanceledException>();
         Pool.GetSnapshot().LiveLeases.Should().Be(0);
     }
 
@@ -63,7 +80,8 @@ public sealed class CheckpointTests(HostFixture fixture) : IClassFixture<HostFix
     private async Task<byte[]> ContinueAsync(ModelCopy copy, string prompt, int newTokens)
     {
         var config = LlamaConfig.Read(copy.Folder);
-        using var weights = LlamaWeights.Load(copy.Folder, config, Pool, Bounded.Token());
+        using var store = new FolderStore(copy.Folder, Pool);
+        using var weights = await LlamaWeights.OpenAsync(copy.Folder, config, store.Store, Bounded.Token());
         var model = new LlamaModel(config, weights, fixture.Host.Services.GetRequiredService<IAttnManager>());
         return await new TextGenerator(model, KvElementType.Float32)
             .GenerateAsync(Encoding.UTF8.GetBytes(prompt), newTokens, Bounded.Token())

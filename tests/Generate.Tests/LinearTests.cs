@@ -1,3 +1,4 @@
+using LpLlm.Memory.Samples.Generate.Checkpoint;
 using LpLlm.Memory.Samples.Generate.Numerics;
 using LpLlm.Memory.Samples.Generate.Tests.Support;
 using Microsoft.Extensions.DependencyInjection;
@@ -16,11 +17,15 @@ public sealed class LinearTests(HostFixture fixture) : IClassFixture<HostFixture
     public void Multiply_AnySize_IsTheSumOfProducts(int tokenCount, int rows, int columns)
     {
         var random = new Random(20_26);
-        using var weight = fixture.Host.Services.GetRequiredService<IPinnedMemoryPool>().RentTensor<BFloat16>(rows, columns);
-        foreach (ref var element in weight.AsSpan())
+        using var tensor = fixture.Host.Services.GetRequiredService<IPinnedMemoryPool>().RentTensor<BFloat16>(rows, columns);
+        foreach (ref var element in tensor.AsSpan())
         {
             element = (BFloat16)(float)(random.NextDouble() - 0.5);
         }
+
+        var info = new TensorInfo("w", 0, tensor.Lease.LengthBytes, [rows, columns], [columns, 1], "torch.bfloat16");
+        using var model = new ModelHandle("m", tensor.Lease.Address, tensor.Lease.LengthBytes, tensor.Lease.Capabilities, [info], tensor.Lease);
+        var weight = new Weight(model, "w", [rows, columns]);
 
         var input = Array.ConvertAll(new float[tokenCount * columns], _ => (float)(random.NextDouble() - 0.5));
         var output = new float[tokenCount * rows];

@@ -24,4 +24,14 @@ internal sealed record GenerateOptions
     public string? ScoreFile { get; init; }
 
     public string ModelDirectory { get; init; } = Path.Combine(AppContext.BaseDirectory, "models", "kjv-tiny");
+
+    /// <summary>The folder itself: a store refuses a link that leads out of its storage path, and the folder's parent is that path here.</summary>
+    public string ModelFolder
+    {
+        get
+        {
+            var path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(ModelDirectory));
+            return Directory.Exists(path) ? Directory.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path : path;
+        }
+    }
 }

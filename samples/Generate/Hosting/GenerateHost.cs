@@ -77,11 +77,16 @@ internal static class GenerateHost
 
         builder.Services.AddPinnedMemoryPool(builder.Configuration.GetSection("LpLlm:Memory"));
         AddMembersAndServer(builder);
+        AddModelStore(builder.Services, options);
         builder.Services.AddAttnManager(builder.Configuration.GetSection("LpLlm:Attention"));
         builder.Services.AddSingleton(options);
         builder.Services.AddSingleton<GenerateJob>();
         return builder.Build();
     }
+
+    /// <summary>The models of <c>--model</c>'s parent folder, loaded into the pool by this process.</summary>
+    private static void AddModelStore(IServiceCollection services, GenerateOptions options) =>
+        services.AddModelStore(store => store.StoragePath = Path.GetDirectoryName(options.ModelFolder) ?? "");
 
     /// <summary>What the chosen pool needs beside itself: a hybrid pool its members, a server pool the server unless it is another process.</summary>
     private static void AddMembersAndServer(HostApplicationBuilder builder)

@@ -8,13 +8,14 @@ using LpLlm.Memory.Samples.Generate.Llama;
 namespace LpLlm.Memory.Samples.Generate.Hosting;
 
 /// <summary>What the program does once its pool is open: load the model, then generate or score.</summary>
-internal sealed class GenerateJob(GenerateOptions options, IPinnedMemoryPool pool, IAttnManager attention)
+internal sealed class GenerateJob(GenerateOptions options, IPinnedMemoryPool pool, IModelStore store, IAttnManager attention)
 {
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         var statistics = new RunStatistics();
-        var config = LlamaConfig.Read(options.ModelDirectory);
-        using var weights = LlamaWeights.Load(options.ModelDirectory, config, pool, cancellationToken);
+        var config = LlamaConfig.Read(options.ModelFolder);
+        statistics.Loading();
+        using var weights = await LlamaWeights.OpenAsync(options.ModelFolder, config, store, cancellationToken);
         statistics.Loaded(weights.LengthBytes);
         var model = new LlamaModel(config, weights, attention);
         if (options.ScoreFile is { } file)

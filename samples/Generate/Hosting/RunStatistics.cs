@@ -5,7 +5,7 @@ namespace LpLlm.Memory.Samples.Generate.Hosting;
 /// <summary>Times of one run.</summary>
 internal sealed class RunStatistics
 {
-    private readonly long _created = Stopwatch.GetTimestamp();
+    private long _loading;
     private long _started;
     private long _first;
     private long _last;
@@ -24,9 +24,13 @@ internal sealed class RunStatistics
     /// <summary>Of the tokens behind the first, which the prefill made; null for a single token.</summary>
     public double? TokensPerSecond => TokenCount > 1 ? (TokenCount - 1) / Stopwatch.GetElapsedTime(_first, _last).TotalSeconds : null;
 
+    public double LoadedGigabytesPerSecond => WeightBytes / LoadTime.TotalSeconds / 1e9;
+
+    public void Loading() => _loading = Stopwatch.GetTimestamp();
+
     public void Loaded(long weightBytes)
     {
-        LoadTime = Stopwatch.GetElapsedTime(_created);
+        LoadTime = Stopwatch.GetElapsedTime(_loading);
         WeightBytes = weightBytes;
     }
 

@@ -11,7 +11,8 @@ internal static class StatisticsReport
         var rate = statistics.TokensPerSecond is { } perSecond ? $"{Number(perSecond)} tokens per second" : "too few for a rate";
         Console.WriteLine();
         Console.WriteLine();
-        Console.WriteLine($"Load time            {Number(statistics.LoadTime.TotalMilliseconds)} ms ({ByteSize.Format(statistics.WeightBytes)} of weights)");
+        var load = $"{ByteSize.Format(statistics.WeightBytes)} of weights, {Number(statistics.LoadedGigabytesPerSecond)} GB/s";
+        Console.WriteLine($"Load time            {Number(statistics.LoadTime.TotalMilliseconds)} ms ({load})");
         Console.WriteLine($"Time to first token  {Number(statistics.TimeToFirstToken.TotalMilliseconds)} ms");
         Console.WriteLine($"Generation           {statistics.TokenCount} tokens, {rate}");
         Console.Out.Flush();
@@ -52,5 +53,5 @@ internal static class StatisticsReport
     private static string IsPageLocked(PoolState pool) =>
         pool.Capabilities.HasFlag(PoolCapabilities.PageLocked) ? "yes" : $"no: {ByteSize.Format(pool.Snapshot.PageableBytes)} pageable";
 
-    private static string Number(double value) => value.ToString("0.#", CultureInfo.InvariantCulture);
+    private static string Number(double value) => value.ToString("0.##", CultureInfo.InvariantCulture);
 }

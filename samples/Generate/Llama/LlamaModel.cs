@@ -3,7 +3,7 @@ using LpLlm.Memory.Samples.Generate.Numerics;
 
 namespace LpLlm.Memory.Samples.Generate.Llama;
 
-/// <summary>The forward pass: bytes in, logits out. Weights and KV cache are pool memory, arithmetic is float32.</summary>
+/// <summary>The forward pass: bytes in, logits out. Weights are the model store's memory, the KV cache is the pool's, arithmetic is float32.</summary>
 internal sealed class LlamaModel(LlamaConfig config, LlamaWeights weights, IAttnManager attention)
 {
     private readonly DecoderLayer[] _layers =

@@ -2,77 +2,67 @@ using LpLlm.Memory.Samples.Generate.Checkpoint;
 
 namespace LpLlm.Memory.Samples.Generate.Llama;
 
-/// <summary>All tensors of a model, as bfloat16 in pool memory, one lease each. Disposing returns the leases.</summary>
+/// <summary>All tensors of a model, as bfloat16 where the model store has them. Disposing closes the model.</summary>
 internal sealed class LlamaWeights : IDisposable
 {
-    private readonly List<PinnedTensor<BFloat16>> _owned = [];
+    private readonly ModelHandle _model;
 
-    private LlamaWeights(LlamaConfig config, Func<string, nint[], PinnedTensor<BFloat16>> read)
+    private LlamaWeights(LlamaConfig config, ModelHandle model, WeightIndex index)
     {
-        try
-        {
-            Embedding = Own("model.embed_tokens.weight", config.VocabSize, config.HiddenSize);
-            Layers = [.. Enumerable.Range(0, config.LayerCount).Select(layer => ReadLayer($"model.layers.{layer}"))];
-            FinalNorm = Own("model.norm.weight", config.HiddenSize);
-            Head = config.TieWordEmbeddings ? Embedding : Own("lm_head.weight", config.VocabSize, config.HiddenSize);
-        }
-        catch
-        {
-            Dispose();
-            throw;
-        }
+        _model = model;
+        Embedding = index.Find("model.embed_tokens.weight", config.VocabSize, config.HiddenSize);
+        Layers = [.. Enumerable.Range(0, config.LayerCount).Select(layer => FindLayer($"model.layers.{layer}"))];
+        FinalNorm = index.Find("model.norm.weight", config.HiddenSize);
+        Head = config.TieWordEmbeddings ? Embedding : index.Find("lm_head.weight", config.VocabSize, config.HiddenSize);
 
-        // In the order of the file, so that it is read from front to back.
-        LayerWeights ReadLayer(string name) => new()
+        // Older exports store the rotary frequencies, which follow from rope_theta; tied ones may name the head again.
+        index.RefuseOthers(name => name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal)
+            || (config.TieWordEmbeddings && name == "lm_head.weight"));
+
+        LayerWeights FindLayer(string name) => new()
         {
-            Query = Own($"{name}.self_attn.q_proj.weight", (nint)config.HeadCount * config.HeadDim, config.HiddenSize),
-            Key = Own($"{name}.self_attn.k_proj.weight", (nint)config.KvHeadCount * config.HeadDim, config.HiddenSize),
-            Value = Own($"{name}.self_attn.v_proj.weight", (nint)config.KvHeadCount * config.HeadDim, config.HiddenSize),
-            Output = Own($"{name}.self_attn.o_proj.weight", config.HiddenSize, (nint)config.HeadCount * config.HeadDim),
-            Gate = Own($"{name}.mlp.gate_proj.weight", config.IntermediateSize, config.HiddenSize),
-            Up = Own($"{name}.mlp.up_proj.weight", config.IntermediateSize, config.HiddenSize),
-            Down = Own($"{name}.mlp.down_proj.weight", config.HiddenSize, config.IntermediateSize),
-            InputNorm = Own($"{name}.input_layernorm.weight", config.HiddenSize),
-            PostAttentionNorm = Own($"{name}.post_attention_layernorm.weight", config.HiddenSize),
+            Query = index.Find($"{name}.self_attn.q_proj.weight", (nint)config.HeadCount * config.HeadDim, config.HiddenSize),
+            Key = index.Find($"{name}.self_attn.k_proj.weight", (nint)config.KvHeadCount * config.HeadDim, config.HiddenSize),
+            Value = index.Find($"{name}.self_attn.v_proj.weight", (nint)config.KvHeadCount * config.HeadDim, config.HiddenSize),
+            Output = index.Find($"{name}.self_attn.o_proj.weight", config.HiddenSize, (nint)config.HeadCount * config.HeadDim),
+            Gate = index.Find($"{name}.mlp.gate_proj.weight", config.IntermediateSize, config.HiddenSize),
+            Up = index.Find($"{name}.mlp.up_proj.weight", config.IntermediateSize, config.HiddenSize),
+            Down = index.Find($"{name}.mlp.down_proj.weight", config.HiddenSize, config.IntermediateSize),
+            InputNorm = index.Find($"{name}.input_layernorm.weight", config.HiddenSize),
+            PostAttentionNorm = index.Find($"{name}.post_attention_layernorm.weight", config.HiddenSize),
         };
-
-        PinnedTensor<BFloat16> Own(string name, params nint[] shape)
-        {
-            var tensor = read(name, shape);
-            _owned.Add(tensor);
-            return tensor;
-        }
     }
 
-    public PinnedTensor<BFloat16> Embedding { get; }
+    public Weight Embedding { get; }
 
     public IReadOnlyList<LayerWeights> Layers { get; }
 
-    public PinnedTensor<BFloat16> FinalNorm { get; }
+    public Weight FinalNorm { get; }
 
     /// <summary>The output projection; the embedding itself where the model ties them.</summary>
-    public PinnedTensor<BFloat16> Head { get; }
+    public Weight Head { get; }
 
-    public long LengthBytes => _owned.Sum(tensor => tensor.Lease.LengthBytes);
+    public long LengthBytes => _model.LengthBytes;
 
-    /// <exception cref="ModelFileException">The files do not hold the model that the configuration describes; no lease is kept.</exception>
-    public static LlamaWeights Load(string directory, LlamaConfig config, IPinnedMemoryPool pool, CancellationToken cancellationToken)
+    /// <param name="folder">The model's folder; its name is the model's in the store.</param>
+    /// <param name="config">What the model must have.</param>
+    /// <param name="store">Has the model, or loads it.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    /// <exception cref="ModelFileException">The files do not hold the model that the configuration describes; the model is closed.</exception>
+    /// <exception cref="ModelStoreException">The store cannot have the model.</exception>
+    public static async Task<LlamaWeights> OpenAsync(string folder, LlamaConfig config, IModelStore store, CancellationToken cancellationToken)
     {
-        using var reader = new CheckpointReader(directory);
-        var weights = new LlamaWeights(config, (name, shape) => reader.Read(pool, name, cancellationToken, shape));
+        var model = await store.OpenAsync(Path.GetFileName(folder), cancellationToken);
         try
         {
-            // Older exports store the rotary frequencies, which follow from rope_theta; tied ones may name the head again.
-            reader.RefuseUnread(name => name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal)
-                || (config.TieWordEmbeddings && name == "lm_head.weight"));
-            return weights;
+            return new LlamaWeights(config, model, new WeightIndex(model, Path.Combine(folder, "tensor_index.json")));
         }
         catch
         {
-            weights.Dispose();
+            model.Dispose();
             throw;
         }
     }
 
-    public void Dispose() => _owned.ForEach(tensor => tensor.Dispose());
+    public void Dispose() => _model.Dispose();
 }

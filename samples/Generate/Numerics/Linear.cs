@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Numerics;
 using System.Numerics.Tensors;
+using LpLlm.Memory.Samples.Generate.Checkpoint;
 
 namespace LpLlm.Memory.Samples.Generate.Numerics;
 
@@ -14,7 +15,7 @@ internal static class Linear
     /// <param name="tokenCount">Tokens in the input.</param>
     /// <param name="weight"><c>[outputs, inputs]</c></param>
     /// <param name="output"><c>[tokens, outputs]</c>, overwritten.</param>
-    public static void Multiply(ReadOnlyMemory<float> input, int tokenCount, PinnedTensor<BFloat16> weight, Memory<float> output)
+    public static void Multiply(ReadOnlyMemory<float> input, int tokenCount, Weight weight, Memory<float> output)
     {
         var (rows, columns) = ((int)weight.Shape[0], (int)weight.Shape[1]);
         var parts = (long)tokenCount * rows * columns < ParallelWork ? 1 : Math.Min(rows, Environment.ProcessorCount);
@@ -34,7 +35,7 @@ internal static class Linear
     }
 
     private static void MultiplyRows(
-        ReadOnlySpan<float> input, int tokenCount, PinnedTensor<BFloat16> weight, int firstRow, int endRow, Span<float> output)
+        ReadOnlySpan<float> input, int tokenCount, Weight weight, int firstRow, int endRow, Span<float> output)
     {
         var (rows, columns) = ((int)weight.Shape[0], (int)weight.Shape[1]);
         var weights = weight.AsSpan();

@@ -1,11 +1,12 @@
 using System.Numerics.Tensors;
+using LpLlm.Memory.Samples.Generate.Checkpoint;
 
 namespace LpLlm.Memory.Samples.Generate.Numerics;
 
 /// <summary>Scales each token to a root mean square of 1, then by the weight.</summary>
 internal static class RmsNorm
 {
-    public static void Apply(ReadOnlySpan<float> input, PinnedTensor<BFloat16> weight, float epsilon, Span<float> output)
+    public static void Apply(ReadOnlySpan<float> input, Weight weight, float epsilon, Span<float> output)
     {
         var scale = weight.AsSpan();
         var width = scale.Length;

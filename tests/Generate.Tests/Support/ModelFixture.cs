@@ -5,7 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace LpLlm.Memory.Samples.Generate.Tests.Support;
 
-/// <summary>The model of the samples, loaded into the host's pool.</summary>
+/// <summary>The model of the samples, opened in the host's store.</summary>
 public sealed class ModelFixture : HostFixture
 {
     private LlamaWeights _weights = null!;
@@ -15,16 +15,16 @@ public sealed class ModelFixture : HostFixture
     public override async Task InitializeAsync()
     {
         await base.InitializeAsync();
-        var directory = new GenerateOptions().ModelDirectory;
+        var directory = new GenerateOptions().ModelFolder;
         var config = LlamaConfig.Read(directory);
-        _weights = LlamaWeights.Load(directory, config, Host.Services.GetRequiredService<IPinnedMemoryPool>(), Bounded.Token());
+        _weights = await LlamaWeights.OpenAsync(directory, config, Host.Services.GetRequiredService<IModelStore>(), Bounded.Token());
         Model = new LlamaModel(config, _weights, Host.Services.GetRequiredService<IAttnManager>());
     }
 
     public override async Task DisposeAsync()
     {
         _weights.Dispose();
-        Host.Services.GetRequiredService<IPinnedMemoryPool>().GetSnapshot().LiveLeases.Should().Be(0, "every session was disposed");
+        Host.Services.GetRequiredService<IPinnedMemoryPool>().GetSnapshot().LiveLeases.Should().Be(1, "every session was disposed, and the store keeps the model");
         await base.DisposeAsync();
     }
 }
