@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LpLlm.Memory.Benchmarks.Creation;
 using LpLlm.Memory.Benchmarks.Holes;
+using LpLlm.Memory.Benchmarks.Loading;
 using LpLlm.Memory.Benchmarks.Models;
 using LpLlm.Memory.Benchmarks.Rents;
 using LpLlm.Memory.Benchmarks.Replay;
@@ -33,6 +34,7 @@ internal static class Commands
         Add("server", "Rents through a server pool, beside the local pool.", ServerRentsRun.Run);
         Add("reclaim", "Time until a killed client's memory is back.", ReclaimRun.Run);
         Add("save", "Saving a model, beside plain writes to the same disk.", SaveRun.Run);
+        Add("load", "Loading a model, beside plain reads of its file.", LoadRun.Run);
         var names = CreateNames();
         AddParsed(
             "workloads",
@@ -95,6 +97,7 @@ internal static class Commands
         ServerRentsRun.Run(length);
         ReclaimRun.Run(length);
         SaveRun.Run(length);
+        LoadRun.Run(length);
         WorkloadsRun.Run(length);
         RentRun.Run(length, brief: true);
     }

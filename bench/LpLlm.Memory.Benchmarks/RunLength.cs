@@ -20,6 +20,8 @@ internal sealed record RunLength
         LeaseBytes = [64L << 20],
         ClientProcesses = [1, 2],
         ProcessRounds = 1,
+        ModelBytes = 64L << 20,
+        LoadRounds = 2,
         WorkloadRounds = 1,
         Scale = 50,
     };
@@ -50,6 +52,11 @@ internal sealed record RunLength
 
     /// <summary>Rounds of the processes: starting them takes longer than what they measure.</summary>
     public int ProcessRounds { get; private init; } = 5;
+
+    /// <summary>Length of the model that is loaded: seconds of a fast disk, and more than its own cache.</summary>
+    public long ModelBytes { get; private init; } = 2L << 30;
+
+    public int LoadRounds { get; private init; } = 5;
 
     /// <summary>Rounds of each workload; fewer than elsewhere, because one is up to a million steps.</summary>
     public int WorkloadRounds { get; private init; } = 7;
