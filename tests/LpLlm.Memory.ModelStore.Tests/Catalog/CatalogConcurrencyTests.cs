@@ -219,6 +219,27 @@ public sealed class CatalogConcurrencyTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task Load_GivenUpAndAskedAfter_IsNotJoined()
+    {
+        using var patience = new CancellationTokenSource();
+        using var impatience = new CancellationTokenSource();
+        var load = _catalog.LoadAsync("a", RentPriority.Normal, patience.Token);
+        await _gate.Reached.DefaultTimeout();
+        await patience.CancelAsync();
+        await ((Func<Task>)(() => load.DefaultTimeout())).Should().ThrowAsync<OperationCanceledException>();
+        var first = _catalog.ConfirmAsync("a", impatience.Token);
+        var second = _catalog.ConfirmAsync("a");
+        await impatience.CancelAsync();
+        await ((Func<Task>)(() => first.DefaultTimeout())).Should().ThrowAsync<OperationCanceledException>();
+        var next = _catalog.LoadAsync("a", RentPriority.Normal);
+        _gate.Open();
+
+        await next.DefaultTimeout();
+
+        (await Faults.OfAsync(() => second)).Should().Be(ModelStoreFault.NotFound, "that load was given up");
+    }
+
+    [Fact]
     public async Task Load_OneOfTwoWaitersCancelled_GoesOn()
     {
         using var patience = new CancellationTokenSource();
@@ -244,7 +265,7 @@ public sealed class CatalogConcurrencyTests : IAsyncLifetime, IDisposable
 
         await dispose.DefaultTimeout();
 
-        await ((Func<Task>)(() => load.DefaultTimeout())).Should().ThrowAsync<Exception>();
+        await ((Func<Task>)(() => load.DefaultTimeout())).Should().ThrowAsync<ObjectDisposedException>();
         _memory.LiveCount.Should().Be(0);
     }
 

@@ -80,7 +80,7 @@ internal sealed partial class ModelCatalog
             lock (_gate)
             {
                 residency.WaiterCount--;
-                isUnwanted = residency.IsCancelled = residency.IsUnwanted;
+                isUnwanted = residency.GiveUpIfUnwanted();
             }
 
             CancelIf(isUnwanted, residency);
@@ -110,7 +110,7 @@ internal sealed partial class ModelCatalog
         {
             residency.UseCount--;
             Touch(residency.Entry);
-            isUnwanted = residency.IsCancelled = residency.IsUnwanted;
+            isUnwanted = residency.GiveUpIfUnwanted();
             isLast = residency is { IsDetached: true, UseCount: 0, Allocation: not null };
             if (isLast)
             {
@@ -142,8 +142,7 @@ internal sealed partial class ModelCatalog
         }
         catch (OperationCanceledException e) when (residency.Cancellation.IsCancellationRequested)
         {
-            failure = new ModelStoreException(
-                ModelStoreFault.NotFound, residency.Entry.Folder.Model, "its load was given up, because nobody waited for it any more; load it again.", e);
+            failure = GivenUp(residency, e);
         }
         catch (Exception e)
         {
@@ -151,6 +150,17 @@ internal sealed partial class ModelCatalog
         }
 
         End(residency, failure);
+    }
+
+    private Exception GivenUp(ModelResidency residency, OperationCanceledException cause)
+    {
+        lock (_gate)
+        {
+            return _isDisposed
+                ? new ObjectDisposedException(nameof(ModelCatalog))
+                : new ModelStoreException(
+                    ModelStoreFault.NotFound, residency.Entry.Folder.Model, "its load was given up, because nobody waited for it any more; load it again.", cause);
+        }
     }
 
     private async Task ReadAsync(ModelResidency residency)
@@ -182,9 +192,7 @@ internal sealed partial class ModelCatalog
         {
             if (failure is null)
             {
-                residency.IsLoaded = true;
-                residency.IsCancelled = false; // the last part came before the cancellation
-                residency.LoadTime = _time.GetElapsedTime(residency.StartedTimestamp);
+                residency.Complete(_time.GetElapsedTime(residency.StartedTimestamp));
                 entry.RegisteredBytes = entry.RegisteredBytes is null ? null : residency.LengthBytes;
             }
             else

@@ -18,10 +18,10 @@ internal sealed class ModelResidency(CatalogEntry entry, RentPriority priority, 
 
     public long StartedTimestamp => startedTimestamp;
 
-    public bool IsLoaded { get; set; }
+    public bool IsLoaded { get; private set; }
 
     /// <summary>Nobody may join: nobody waits any more, and the load is being ended.</summary>
-    public bool IsCancelled { get; set; }
+    public bool IsCancelled { get; private set; }
 
     /// <summary>Calls that wait for the end of the load.</summary>
     public int WaiterCount { get; set; }
@@ -32,12 +32,9 @@ internal sealed class ModelResidency(CatalogEntry entry, RentPriority priority, 
     /// <summary>Whether the model is no longer in the catalog's books, so that the last use gives the memory back.</summary>
     public bool IsDetached { get; set; }
 
-    public TimeSpan? LoadTime { get; set; }
+    public TimeSpan? LoadTime { get; private set; }
 
     public bool IsIdle => IsLoaded && UseCount == 0;
-
-    /// <summary>Whether a load that nobody waits for any more can be given up.</summary>
-    public bool IsUnwanted => !IsLoaded && !IsDetached && WaiterCount + UseCount == 0;
 
     /// <summary>The memory; null until there was room. Thread-safe once <see cref="Begun"/>.</summary>
     public ModelAllocation? Allocation { get; private set; }
@@ -67,6 +64,17 @@ internal sealed class ModelResidency(CatalogEntry entry, RentPriority priority, 
 
     public void Begin(ModelAllocation allocation, PieceProgress pieces, Task<IReadOnlyList<TensorInfo>> tensors, long lengthBytes) =>
         (Allocation, Pieces, Tensors, LengthBytes) = (allocation, pieces, tensors, lengthBytes);
+
+    public void Complete(TimeSpan loadTime) =>
+        (IsLoaded, IsCancelled, LoadTime) = (true, false, loadTime); // the last part may have come before the cancellation
+
+    /// <returns>Whether nobody wants the load any more, so that the caller must <see cref="Cancel"/> it. From then on nobody may join.</returns>
+    public bool GiveUpIfUnwanted()
+    {
+        var isUnwanted = !IsLoaded && !IsDetached && WaiterCount + UseCount == 0;
+        IsCancelled |= isUnwanted;
+        return isUnwanted;
+    }
 
     /// <summary>Thread-safe; not under the lock, as are the next three.</summary>
     public void TellBegun() => _begun.TrySetResult();

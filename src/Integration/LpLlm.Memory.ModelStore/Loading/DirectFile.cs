@@ -26,6 +26,7 @@ internal sealed class DirectFile : IPartitionFile
     {
         while (true)
         {
+            var wasDirect = _isDirect; // before the read: another thread's may be refused at the same time
             var read = LoadNative.Read(_file, address, (nint)lengthBytes, offsetBytes);
             if (read >= 0)
             {
@@ -33,7 +34,7 @@ internal sealed class DirectFile : IPartitionFile
             }
 
             var error = Marshal.GetLastPInvokeError();
-            if (error == LoadNative.EINVAL && LoadNative.TrySetDirect(_file, direct: false) && _isDirect)
+            if (error == LoadNative.EINVAL && wasDirect && LoadNative.TrySetDirect(_file, direct: false))
             {
                 _isDirect = false; // Some file systems accept the flag and refuse the reads. Other threads' reads go on either way.
             }
