@@ -2,22 +2,23 @@ using Microsoft.Win32.SafeHandles;
 
 namespace LpLlm.Memory.Models;
 
-/// <summary>Writes data files through two buffers: one is filled while the other is on its way to the disk. One file at a time.</summary>
+/// <summary>Writes data files through a ring of buffers: one is filled while the others are on their way to the disk. One file at a time.</summary>
 /// <remarks>
 /// Direct writes must have a length that is a multiple of the disk's block, so the last one is filled up with zeros and the file is cut to its
 /// length afterwards: the original writes the odd length itself, is refused, and loses the tail.
 /// </remarks>
 internal sealed class PartitionWriter : IDisposable
 {
-    private const int BufferBytes = 8 << 20; // from 4 MiB on a larger one is no faster
+    private const int BufferBytes = 8 << 20; // measured: writes of 1 MiB 0.5 GB/s, of 8 MiB 0.6, of 32 MiB 0.5
 
-    private readonly AlignedBuffer[] _buffers = [new(BufferBytes), new(BufferBytes)];
+    // More than two, so that the disk has something to do while a busy machine lets this process wait.
+    private readonly AlignedBuffer[] _buffers = [new(BufferBytes), new(BufferBytes), new(BufferBytes), new(BufferBytes)];
+    private readonly Task[] _pending = [Task.CompletedTask, Task.CompletedTask, Task.CompletedTask, Task.CompletedTask];
     private readonly Action<long> _written;
     private int _current;
     private int _filledBytes;
     private long _fileBytes;
-    private bool _isDirect;
-    private Task _pending = Task.CompletedTask;
+    private volatile bool _isDirect;
 
     /// <param name="written">Told of bytes that were handed to the disk.</param>
     public PartitionWriter(Action<long> written) => _written = written;
@@ -26,7 +27,8 @@ internal sealed class PartitionWriter : IDisposable
     /// <exception cref="IOException">The disk refused, or a source cannot be read.</exception>
     public async Task<List<RecordCheck>> WriteAsync(string path, IReadOnlyList<PlannedRecord> records, CancellationToken cancellationToken)
     {
-        (var file, _isDirect) = SaveNative.CreateFile(path, direct: true);
+        var (file, isDirect) = SaveNative.CreateFile(path, direct: true);
+        _isDirect = isDirect;
         using (file)
         {
             (_filledBytes, _fileBytes) = (0, 0);
@@ -39,15 +41,16 @@ internal sealed class PartitionWriter : IDisposable
                 }
 
                 await FlushAsync(file, path).ConfigureAwait(false);
-                await _pending.ConfigureAwait(false);
+                await Task.WhenAll(_pending).ConfigureAwait(false);
                 SaveNative.Truncate(file, path, _fileBytes);
                 SaveNative.Sync(file, path);
                 return checks;
             }
             finally
             {
-                // After a failure elsewhere the other buffer may still be in use; that failure is what the caller is told.
-                await _pending.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                // After a failure the other buffers may still be in use; that failure is what the caller is told.
+                await Task.WhenAll(_pending).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                _pending.AsSpan().Fill(Task.CompletedTask);
             }
         }
     }
@@ -94,11 +97,11 @@ internal sealed class PartitionWriter : IDisposable
 
     private async ValueTask FlushAsync(SafeFileHandle file, string path)
     {
-        await _pending.ConfigureAwait(false);
         var (buffer, filledBytes, offsetBytes) = (_buffers[_current], _filledBytes, _fileBytes);
-        (_current, _filledBytes, _fileBytes) = (1 - _current, 0, _fileBytes + filledBytes);
+        _pending[_current] = Task.Run(() => Write(file, path, buffer.Span, filledBytes, offsetBytes), CancellationToken.None);
+        (_current, _filledBytes, _fileBytes) = ((_current + 1) % _buffers.Length, 0, _fileBytes + filledBytes);
         _written(filledBytes);
-        _pending = Task.Run(() => Write(file, path, buffer.Span, filledBytes, offsetBytes), CancellationToken.None);
+        await _pending[_current].ConfigureAwait(false);
     }
 
     private void Write(SafeFileHandle file, string path, Span<byte> buffer, int filledBytes, long offsetBytes)
