@@ -13,7 +13,8 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// <summary>Embeds a pool server in the host: the same one that <c>sllm-store</c> runs.</summary>
 /// <remarks>
 /// It starts before the host's other services, or earlier, when a pool with the end point <c>embedded</c> opens first; it stops after them. It is
-/// disposed with the container, after its pools. Linux only.
+/// disposed with the container, after its pools. Linux only. Where the host has devices (<c>AddCudaHostMemory</c>), the server copies for its clients
+/// between their leases and memory of those devices; the driver is loaded when a client first asks for that.
 /// </remarks>
 public static class PoolServerServiceCollectionExtensions
 {
@@ -56,8 +57,12 @@ public static class PoolServerServiceCollectionExtensions
             options,
             provider.GetRequiredService<PoolTransports>(),
             provider.GetService<ISegmentSource>()
-                ?? new HostSegmentSource(HostSegmentSource.SettingsOf(options), PoolLogging.CreateLogger(provider, "PoolServer")),
+                ?? new HostSegmentSource(
+                    HostSegmentSource.SettingsOf(options),
+                    PoolLogging.CreateLogger(provider, "PoolServer"),
+                    devicePinner: provider.GetService<IDeviceSet>() is null ? null : provider.GetService<IHostPinner>),
             provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance,
-            provider.GetService<TimeProvider>() ?? TimeProvider.System);
+            provider.GetService<TimeProvider>() ?? TimeProvider.System,
+            provider.GetService<IDeviceSet>());
     }
 }

@@ -2,6 +2,8 @@ using LpLlm.Memory;
 using LpLlm.Memory.Configuration;
 using LpLlm.Memory.Server;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -9,7 +11,8 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// <remarks>
 /// A rent never crosses the wire: the pool divides what it leases, and asks the server only for further slabs. While the server is gone leases and
 /// slabs stay usable, and growth fails with <see cref="PoolServerUnavailableException"/>. When the host starts, the server must be there unless
-/// <see cref="ServerPinnedPoolOptions.InitialBytes"/> is 0.
+/// <see cref="ServerPinnedPoolOptions.InitialBytes"/> is 0. Beside <see cref="IPinnedMemoryPool"/>, a keyed <see cref="IServerPool"/> under the pool's
+/// name (without a key too for the default one) has the server copy between leases and devices.
 /// </remarks>
 public static class ServerPinnedPoolServiceCollectionExtensions
 {
@@ -29,7 +32,17 @@ public static class ServerPinnedPoolServiceCollectionExtensions
     public static PinnedPoolBuilder AddServerPinnedPool(
         this IServiceCollection services, string name, Action<ServerPinnedPoolOptions> configure)
     {
-        var builder = PinnedPoolRegistration.Add(services, name, configure, ServerPoolFactory.Create);
+        var builder = PinnedPoolRegistration.Add(
+            services, name, configure, static (provider, key, _) => provider.GetRequiredKeyedService<ServerPool>(key));
+        services.AddKeyedSingleton(
+            name,
+            (provider, _) => ServerPoolFactory.Create(provider, name, provider.GetRequiredService<IOptionsMonitor<ServerPinnedPoolOptions>>().Get(name)));
+        services.AddKeyedSingleton<IServerPool>(name, (provider, _) => provider.GetRequiredKeyedService<ServerPool>(name));
+        if (name == PinnedPoolRegistration.DefaultName)
+        {
+            services.TryAddSingleton(provider => provider.GetRequiredKeyedService<IServerPool>(name));
+        }
+
         PoolTransports.Add(services);
         return builder;
     }

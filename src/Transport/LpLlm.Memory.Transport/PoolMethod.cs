@@ -44,4 +44,10 @@ public enum PoolMethod
 
     /// <summary>Reads the server's figures.</summary>
     Statistics = 14,
+
+    /// <summary>Copies segments of a lease into device memory that the caller has exported.</summary>
+    CopyToDevice = 17,
+
+    /// <summary>Copies device memory that the caller has exported into segments of a lease.</summary>
+    CopyFromDevice = 18,
 }

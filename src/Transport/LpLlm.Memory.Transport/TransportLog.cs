@@ -38,6 +38,12 @@ internal static partial class TransportLog
     [LoggerMessage(2009, LogLevel.Debug, "A segment of {LengthBytes} B was not overwritten with zeros but is discarded: {Reason}")]
     public static partial void ClearRefused(ILogger logger, long lengthBytes, string reason);
 
+    [LoggerMessage(2010, LogLevel.Warning, "A client's memory of device {Uuid} could not be closed; it stays taken until this process ends: {Reason}")]
+    public static partial void ImportNotClosed(ILogger logger, string uuid, string reason);
+
+    [LoggerMessage(2011, LogLevel.Error, "{LengthBytes} B that device {Uuid} may still copy stay in use until this process ends: {Reason}")]
+    public static partial void CopyLost(ILogger logger, string uuid, long lengthBytes, string reason);
+
     [LoggerMessage(2050, LogLevel.Error, "A call of {Peer} failed by a defect of the server; the client was told so without details")]
     public static partial void CallFailed(ILogger logger, Exception exception, string peer);
 

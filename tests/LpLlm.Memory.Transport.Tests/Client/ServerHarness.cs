@@ -14,10 +14,13 @@ internal sealed class ServerHarness : IAsyncDisposable
 
     private readonly Func<PoolEngineSettings, PoolEngineSettings> _configure;
     private readonly LoopbackTransport _loopback = new();
+    private readonly IDeviceSet? _devices;
     private PoolListener? _listener;
+    private PoolService? _service;
 
-    public ServerHarness(Func<PoolEngineSettings, PoolEngineSettings>? configure = null)
+    public ServerHarness(Func<PoolEngineSettings, PoolEngineSettings>? configure = null, IDeviceSet? devices = null)
     {
+        _devices = devices;
         _configure = configure ?? (settings => settings);
         Network = new FaultyTransport(_loopback);
         Engine = null!;
@@ -49,7 +52,8 @@ internal sealed class ServerHarness : IAsyncDisposable
             TimeProvider.System,
             NullLogger.Instance);
         var policy = new PoolServicePolicy { OwnUserId = 0, RenewInterval = RenewInterval };
-        _listener = await _loopback.BindAsync(EndPoint, new Disguised(new PoolService(Engine, policy, Logger), this), CancellationToken.None);
+        _service = new PoolService(Engine, policy, Logger, devices: _devices);
+        _listener = await _loopback.BindAsync(EndPoint, new Disguised(_service, this), CancellationToken.None);
     }
 
     /// <summary>Ends as a killed server does: no goodbye, and its memory lives on in those who have mapped it.</summary>
@@ -57,6 +61,7 @@ internal sealed class ServerHarness : IAsyncDisposable
     {
         await _listener!.DisposeAsync();
         await Engine.DisposeAsync();
+        _service!.Dispose();
     }
 
     public static PoolClientOptions Options(long capacityBytes = 32 * MiB, SegmentPinning pinning = SegmentPinning.Eager) => new()

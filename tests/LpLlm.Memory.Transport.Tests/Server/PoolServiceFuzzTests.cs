@@ -97,6 +97,7 @@ public class PoolServiceFuzzTests
 
             await CollectAsync();
             _running.Should().BeEmpty("nothing waits for ever");
+            await TestTimeouts.UntilAsync(() => _sut.Device.Open == 0);
             _granted.Should().BeGreaterThan(1000, "else the fuzzing has met refusals only");
             _sut.Host.Statistics.Should().Match<EngineStatistics>(s => s.LeasedBytes == 0 && s.PendingBytes == 0 && s.Waiting == 0 && s.Leases == 0 && s.Sessions == 0);
         }
@@ -291,9 +292,26 @@ public class PoolServiceFuzzTests
                 PoolMethod.List => new ListRequest { Session = session },
                 PoolMethod.Inspect => new InspectRequest { Session = session, LeaseId = Any(_ids) },
                 PoolMethod.Revoke => new RevokeRequest { Session = session, LeaseId = Any(_ids), Reason = AnyText() },
+                PoolMethod.CopyToDevice or PoolMethod.CopyFromDevice => new DeviceCopyRequest
+                {
+                    Session = session,
+                    LeaseId = Any(_ids),
+                    DeviceUuid = _random.Next(8) > 0 ? _sut.Device.Uuid : AnyText(),
+                    IpcHandle = ByteString.CopyFrom(Noise(_random.Next(8) > 0 ? 64 : _random.Next(80))),
+                    Ranges = { Enumerable.Range(0, _random.Next(4)).Select(_ => AnyRange()) },
+                    TimeoutMs = AnyWait(),
+                },
                 _ => new StatisticsRequest { Session = session, WithEvents = _random.Next(64) == 0 },
             };
         }
+
+        private DeviceCopyRange AnyRange() => new()
+        {
+            SegmentId = Any(_ids),
+            SegmentOffset = _random.Next(2) == 0 ? 0 : AnyLength(),
+            DeviceOffset = _random.Next(2) == 0 ? 0 : AnyLength(),
+            LengthBytes = _random.Next(2) == 0 ? Unit : AnyLength(),
+        };
 
         private byte[] Noise(int length)
         {

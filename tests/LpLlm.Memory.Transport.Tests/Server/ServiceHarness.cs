@@ -1,4 +1,6 @@
 using Google.Protobuf;
+using LpLlm.Memory.TestKit;
+using LpLlm.Memory.Transport.Devices;
 using LpLlm.Memory.Transport.Engine;
 using LpLlm.Memory.Transport.Messages;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -16,10 +18,13 @@ internal sealed class ServiceHarness
     {
         Host = new EngineHarness(configure);
         Service = new PoolService(
-            Host.Engine, new PoolServicePolicy { OwnUserId = OwnUser, AllowedUsers = new HashSet<uint> { AllowedUser, 1001, uint.MaxValue } }, NullLogger.Instance, Host.Time);
+            Host.Engine, new PoolServicePolicy { OwnUserId = OwnUser, AllowedUsers = new HashSet<uint> { AllowedUser, 1001, uint.MaxValue } }, NullLogger.Instance, Host.Time,
+            new SimulatedDeviceSet(Device));
     }
 
     public EngineHarness Host { get; }
+
+    public InstantDevice Device { get; } = new();
 
     public PoolService Service { get; }
 

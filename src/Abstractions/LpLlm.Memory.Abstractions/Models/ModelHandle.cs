@@ -8,10 +8,14 @@ namespace LpLlm.Memory;
 /// Thread-safe. Disposing closes it, once; every other member but the descriptions throws <see cref="ObjectDisposedException"/> after that.
 /// A view taken earlier must not be used after the disposal.
 /// </remarks>
-public sealed class ModelHandle : IDisposable
+public sealed partial class ModelHandle : IDisposable
 {
     private readonly nint _address;
-    private IDisposable? _owner;
+    private readonly IDisposable _owner;
+
+    // One for the handle until it is disposed, and one for each copy that is under way.
+    private int _holders = 1;
+    private int _disposed;
 
     /// <summary>Creates a handle. Called by model stores, not by their users.</summary>
     /// <param name="model">The model's path under the storage path.</param>
@@ -58,7 +62,7 @@ public sealed class ModelHandle : IDisposable
     {
         get
         {
-            ObjectDisposedException.ThrowIf(Volatile.Read(ref _owner) is null, this);
+            ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed) != 0, this);
             return _address;
         }
     }
@@ -91,7 +95,33 @@ public sealed class ModelHandle : IDisposable
     }
 
     /// <summary>Closes the model here; the second time is a no-op.</summary>
-    public void Dispose() => Interlocked.Exchange(ref _owner, null)?.Dispose();
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        {
+            Release();
+        }
+    }
+
+    /// <summary>Keeps the model open until <see cref="Release"/>.</summary>
+    private void Hold()
+    {
+        int holders;
+        do
+        {
+            holders = Volatile.Read(ref _holders);
+            ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed) != 0 || holders == 0, this);
+        }
+        while (Interlocked.CompareExchange(ref _holders, holders + 1, holders) != holders);
+    }
+
+    private void Release()
+    {
+        if (Interlocked.Decrement(ref _holders) == 0)
+        {
+            _owner.Dispose();
+        }
+    }
 
     private TensorInfo Find(string name)
     {

@@ -17,4 +17,7 @@ public enum ModelStoreFault
 
     /// <summary>It is in use, so that it cannot be taken away.</summary>
     InUse,
+
+    /// <summary>There is no device, or it refused or failed when the model was copied to it.</summary>
+    DeviceFailed,
 }

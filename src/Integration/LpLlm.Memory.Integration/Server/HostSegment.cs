@@ -5,7 +5,7 @@ using Microsoft.Win32.SafeHandles;
 namespace LpLlm.Memory.Server;
 
 /// <summary>A segment of this host's memory: a sealed memory file, mapped and page-locked here.</summary>
-internal sealed class HostSegment(SharedMemoryRegion region, ulong inode)
+internal sealed class HostSegment(SharedMemoryRegion region, ulong inode, Func<IHostPinner?>? devicePinner = null)
     : Segment(region.LengthBytes, region.Capabilities.HasFlag(PoolCapabilities.PageLocked))
 {
     /// <summary>Work unit of one thread: 1 ms of stores.</summary>
@@ -13,6 +13,8 @@ internal sealed class HostSegment(SharedMemoryRegion region, ulong inode)
 
     /// <summary>Half of the processors at most zero and free pages, however many segments come back at once: the others answer clients.</summary>
     private static readonly int Workers = Math.Max(1, Environment.ProcessorCount / 2);
+
+    private readonly DeviceRegistration? _registration = devicePinner is null ? null : new DeviceRegistration(devicePinner, region.Address, region.LengthBytes);
 
     private static readonly SafeFileHandle Zeros = System.IO.File.OpenHandle("/dev/zero");
     private static readonly SemaphoreSlim Turns = new(Workers);
@@ -25,6 +27,8 @@ internal sealed class HostSegment(SharedMemoryRegion region, ulong inode)
 
     public override string Path { get; } = $"/proc/{Environment.ProcessId}/fd/{region.Descriptor.DangerousGetHandle()}";
 
+    public override Task PrepareForDevicesAsync() => _registration?.EnsureAsync() ?? Task.CompletedTask;
+
     public override ValueTask ClearAsync() => new(Parallel.ForAsync(
         0L,
         (LengthBytes + PieceBytes - 1) / PieceBytes,
@@ -33,6 +37,7 @@ internal sealed class HostSegment(SharedMemoryRegion region, ulong inode)
 
     public override ValueTask DiscardAsync(bool freesPages) => new(WorkAsync(() =>
     {
+        _registration?.Undo();
         try
         {
             if (freesPages)

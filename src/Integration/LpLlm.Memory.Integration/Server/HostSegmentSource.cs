@@ -7,13 +7,19 @@ using Microsoft.Win32.SafeHandles;
 namespace LpLlm.Memory.Server;
 
 /// <summary>Segments of this host's memory.</summary>
-internal sealed class HostSegmentSource(HostMemorySettings settings, ILogger logger, IHostPinner? pinner = null, MemoryBudget? budget = null)
+/// <param name="settings">What memory.</param>
+/// <param name="logger">For its pages.</param>
+/// <param name="pinner">Page-locks what is made; null: mlock.</param>
+/// <param name="budget">What the machine has; null: ask it.</param>
+/// <param name="devicePinner">Finds what makes the devices' driver know what they copy from and to, when they first do; null where there are none.</param>
+internal sealed class HostSegmentSource(
+    HostMemorySettings settings, ILogger logger, IHostPinner? pinner = null, MemoryBudget? budget = null, Func<IHostPinner?>? devicePinner = null)
     : ISegmentSource
 {
     // One at a time, on all processors: the budget is asked, then memory is taken, and two who asked the same budget would both be told yes.
     private static readonly SemaphoreSlim Turn = new(1, 1);
 
-    // mlock, whatever pinner the host has registered for its pools: a device needs the memory in the client's mapping, not in the server's.
+    // mlock, whatever pinner the host has registered for its pools: the driver is told of what a device uses, when it first does.
     private readonly HostMemorySource _source = new(settings with { Shared = true, MakesSegments = true }, pinner ?? new MlockHostPinner(), logger, budget);
 
     /// <summary>What a server's options say of its memory.</summary>
@@ -36,7 +42,7 @@ internal sealed class HostSegmentSource(HostMemorySettings settings, ILogger log
             var region = (SharedMemoryRegion)await _source.ReserveAsync(rounded, progress: null, cancellationToken).ConfigureAwait(false);
             try
             {
-                return new HostSegment(region, MemoryFileStatus.Read(region.Descriptor).Inode);
+                return new HostSegment(region, MemoryFileStatus.Read(region.Descriptor).Inode, devicePinner);
             }
             catch
             {
@@ -62,7 +68,7 @@ internal sealed class HostSegmentSource(HostMemorySettings settings, ILogger log
         }
 
         return await InTurnAsync(
-            async () => new HostSegment(await _source.AdoptAsync(file, status, cancellationToken).ConfigureAwait(false), status.Inode),
+            async () => new HostSegment(await _source.AdoptAsync(file, status, cancellationToken).ConfigureAwait(false), status.Inode, devicePinner),
             cancellationToken).ConfigureAwait(false);
     }
 

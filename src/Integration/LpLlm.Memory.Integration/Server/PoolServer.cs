@@ -12,7 +12,7 @@ namespace LpLlm.Memory.Server;
 /// whichever is earlier. Thread-safe.
 /// </summary>
 internal sealed class PoolServer(
-    PoolServerOptions options, PoolTransports transports, ISegmentSource segments, ILoggerFactory loggers, TimeProvider time)
+    PoolServerOptions options, PoolTransports transports, ISegmentSource segments, ILoggerFactory loggers, TimeProvider time, IDeviceSet? devices = null)
     : IAsyncDisposable, IDisposable
 {
     private readonly Lock _gate = new();
@@ -133,7 +133,7 @@ internal sealed class PoolServer(
             OwnUserId = SocketNative.GetUserId(),
             RenewInterval = options.SessionTimeout / 10,
         };
-        var running = new Running(engine, new ConnectionCount(engine, new PoolService(engine, policy, _logger, time)));
+        var running = new Running(engine, new PoolService(engine, policy, _logger, time, devices));
         try
         {
             // Before any memory is taken: a second server on the same path is told whose it is, and clients of a server that was restarted
@@ -216,11 +216,11 @@ internal sealed class PoolServer(
     };
 
     /// <summary>What a start has made.</summary>
-    private sealed class Running(PoolEngine engine, ConnectionCount connections) : IAsyncDisposable
+    private sealed class Running(PoolEngine engine, PoolService service) : IAsyncDisposable
     {
         public PoolEngine Engine => engine;
 
-        public ConnectionCount Connections => connections;
+        public ConnectionCount Connections { get; } = new(engine, service);
 
         public List<PoolListener> Outer { get; } = [];
 
@@ -234,6 +234,7 @@ internal sealed class PoolServer(
             }
 
             await engine.DisposeAsync().ConfigureAwait(false);
+            service.Dispose();
         }
     }
 }

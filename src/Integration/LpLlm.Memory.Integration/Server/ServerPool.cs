@@ -8,7 +8,7 @@ namespace LpLlm.Memory.Server;
 /// A pool over leased memory, and the one thing that such a pool does more than others: it gives idle slabs back, when the server asks for them
 /// and when nothing was rented for a while. What the server takes away is offered until it is back: slabs become idle one by one.
 /// </summary>
-internal sealed class ServerPool : PinnedPool
+internal sealed partial class ServerPool : PinnedPool, IServerPool
 {
     private static readonly TimeSpan RevokedPeriod = TimeSpan.FromSeconds(5);
 

@@ -8,7 +8,7 @@ namespace LpLlm.Memory.Server;
 /// <summary>Puts a server pool together from its options.</summary>
 internal static class ServerPoolFactory
 {
-    public static IPinnedMemoryPool Create(IServiceProvider provider, string name, ServerPinnedPoolOptions options)
+    public static ServerPool Create(IServiceProvider provider, string name, ServerPinnedPoolOptions options)
     {
         var time = provider.GetService<TimeProvider>() ?? TimeProvider.System;
         var settings = PinnedPoolSettings.From(

@@ -15,7 +15,7 @@ internal static class GrpcNames
     public const string PoolService = "lpllm.memory.v1.Pool";
     public const string HealthService = "grpc.health.v1.Health";
 
-    private static readonly string[] PoolPaths = [.. Enumerable.Range(0, 1 + (int)PoolMethod.Statistics).Select(static m => $"/{PoolService}/{(PoolMethod)m}")];
+    private static readonly string[] PoolPaths = [.. Enumerable.Range(0, 1 + (int)Enum.GetValues<PoolMethod>().Max()).Select(static m => $"/{PoolService}/{(PoolMethod)m}")];
 
     public static string PathOf(PoolMethod method) => PoolPaths[(int)method];
 

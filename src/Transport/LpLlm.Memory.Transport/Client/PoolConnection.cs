@@ -242,6 +242,10 @@ internal sealed class PoolConnection : IAsyncDisposable
             Fail(); // the channel's own signal may still be on its way, and callers ask whether this connection is lost
             throw;
         }
+        catch (PoolFaultException fault) when (fault.Code == PoolFaultCode.Cancelled && cancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(fault.Message, fault, cancellationToken); // by this end: the answer crossed the caller's wish
+        }
         catch (PoolFaultException fault)
             when (fault.Code is PoolFaultCode.Unavailable or PoolFaultCode.Cancelled || FaultCodec.IsSessionUnknown(fault))
         {

@@ -8,6 +8,11 @@ internal sealed partial class ServerMemorySource
     /// <exception cref="MemorySourceException">It could not be unpinned: it stays mapped and leased, because a device may still use it.</exception>
     public void GiveBack(ServerMemoryRegion region)
     {
+        lock (_gate)
+        {
+            _regions.Remove(region);
+        }
+
         if (Unmap(region.Address, region.LengthBytes, region.Pinning) is { } stuck)
         {
             throw stuck;

@@ -229,7 +229,13 @@ internal sealed partial class ServerMemorySource
                 progress?.Report(lengthBytes);
             }
 
-            return new ServerMemoryRegion(this, lease, segments, address, lengthBytes, capabilities, pinning);
+            var region = new ServerMemoryRegion(this, lease, segments, address, lengthBytes, capabilities, pinning);
+            lock (_gate)
+            {
+                _regions.Add(region);
+            }
+
+            return region;
         }
         catch (Exception failure)
         {

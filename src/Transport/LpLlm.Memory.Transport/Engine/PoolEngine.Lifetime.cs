@@ -43,7 +43,7 @@ internal sealed partial class PoolEngine
             _sessions.Clear();
             foreach (var slot in _inventory.Slots.Where(slot => slot.State is not (SlotState.Clearing or SlotState.Discarding)).ToList())
             {
-                DiscardUnsynchronized(slot, freesPages: false, after);
+                SettleUnsynchronized(slot, after);
             }
 
             _operations++;

@@ -40,7 +40,11 @@ internal sealed partial class PoolEngine
     private void SettleUnsynchronized(SegmentSlot slot, Deferred after)
     {
         _inventory.Move(slot, SlotState.Quarantined);
-        if (_isDisposed)
+        if (slot.Copies > 0)
+        {
+            // A device reads or writes it; the end of its copies comes back here.
+        }
+        else if (_isDisposed)
         {
             DiscardUnsynchronized(slot, freesPages: false, after);
         }

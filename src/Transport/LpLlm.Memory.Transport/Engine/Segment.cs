@@ -23,6 +23,13 @@ internal abstract class Segment(long lengthBytes, bool isPageLocked)
     /// <summary>A path by which a process of the same user can open it while the server lives and holds it.</summary>
     public abstract string Path { get; }
 
+    /// <summary>
+    /// Makes the devices' driver know the memory, off the caller's thread, unless it does: only from such memory does a device copy at its link's speed.
+    /// It is undone when the segment is discarded.
+    /// </summary>
+    /// <exception cref="MemorySourceException">The driver refuses.</exception>
+    public virtual Task PrepareForDevicesAsync() => Task.CompletedTask;
+
     /// <summary>Overwrites all bytes with zeros, off the caller's thread.</summary>
     /// <exception cref="MemorySourceException">A client has taken pages out of it: it is to be discarded, for filling it again would take memory.</exception>
     public abstract ValueTask ClearAsync();

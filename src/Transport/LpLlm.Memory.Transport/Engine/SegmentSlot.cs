@@ -45,6 +45,9 @@ internal sealed class SegmentSlot(Segment segment)
     /// <summary>Grants on their way that need its descriptor open.</summary>
     public int Pins { get; set; }
 
+    /// <summary>Copies of a device that the server makes from or to it: it is neither cleared nor discarded before they are over.</summary>
+    public int Copies { get; set; }
+
     /// <summary>While it is discarded: the request that its bytes are for.</summary>
     public LeaseRequest? Beneficiary { get; set; }
 

@@ -1,3 +1,4 @@
+using LpLlm.Memory.Transport.Devices;
 using LpLlm.Memory.Transport.Engine;
 using Microsoft.Extensions.Logging;
 
@@ -8,10 +9,15 @@ namespace LpLlm.Memory.Transport.Server;
 /// <param name="policy">Whom to let in.</param>
 /// <param name="logger">For refusals and sessions.</param>
 /// <param name="time">The engine's clock, where it is not the system's.</param>
-internal sealed class PoolService(PoolEngine engine, PoolServicePolicy policy, ILogger logger, TimeProvider? time = null) : IPoolConnectionHandler, IPoolEngineHost
+/// <param name="devices">From and to which the server copies for its clients; null: none. Their driver is loaded when a client first asks.</param>
+internal sealed class PoolService(
+    PoolEngine engine, PoolServicePolicy policy, ILogger logger, TimeProvider? time = null, IDeviceSet? devices = null)
+    : IPoolConnectionHandler, IPoolEngineHost, IDisposable
 {
     /// <summary>What the kernel answers where there is no user: -1 must not count as anybody, whatever is configured.</summary>
     private const uint NoUser = uint.MaxValue;
+
+    private readonly DeviceCopyService _copies = new(engine, devices, time ?? TimeProvider.System, logger);
 
     public bool AdmitsOtherUsers => policy.AllowedUsers.Count > 0;
 
@@ -29,8 +35,11 @@ internal sealed class PoolService(PoolEngine engine, PoolServicePolicy policy, I
                 $"User {user} may not use this pool server. Add the user to AllowedUsers, or run the client as the server's user.");
         }
 
-        return new PoolServiceConnection(engine, policy, peer, logger, time ?? TimeProvider.System);
+        return new PoolServiceConnection(engine, _copies, policy, peer, logger, time ?? TimeProvider.System);
     }
+
+    /// <summary>Gives the devices back, after the engine's end.</summary>
+    public void Dispose() => _copies.Dispose();
 
     private bool IsAllowed(uint user) =>
         user != NoUser && (user == 0 || user == policy.OwnUserId || policy.AllowedUsers.Contains(user));

@@ -1,6 +1,8 @@
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using Google.Protobuf;
+using LpLlm.Memory.Devices;
+using LpLlm.Memory.Transport.Devices;
 using LpLlm.Memory.Transport.Engine;
 using LpLlm.Memory.Transport.Messages;
 using Microsoft.Extensions.Logging;
@@ -13,7 +15,7 @@ namespace LpLlm.Memory.Transport.Server;
 /// with it, so that one process cannot speak for another even if it has learnt the token.
 /// </remarks>
 internal sealed partial class PoolServiceConnection(
-    PoolEngine engine, PoolServicePolicy policy, PoolPeer peer, ILogger logger, TimeProvider time) : IPoolConnection
+    PoolEngine engine, DeviceCopyService copies, PoolServicePolicy policy, PoolPeer peer, ILogger logger, TimeProvider time) : IPoolConnection
 {
     private readonly Lock _gate = new();
     private PoolSession? _session;
@@ -47,6 +49,10 @@ internal sealed partial class PoolServiceConnection(
                     PoolMethod.Inspect => Inspect(Parse(InspectRequest.Parser, request)),
                     PoolMethod.Revoke => Revoke(Parse(RevokeRequest.Parser, request)),
                     PoolMethod.Statistics => Statistics(Parse(StatisticsRequest.Parser, request)),
+                    PoolMethod.CopyToDevice =>
+                        await CopyAsync(CopyDirection.ToDevice, Parse(DeviceCopyRequest.Parser, request), cancellationToken).ConfigureAwait(false),
+                    PoolMethod.CopyFromDevice =>
+                        await CopyAsync(CopyDirection.ToHost, Parse(DeviceCopyRequest.Parser, request), cancellationToken).ConfigureAwait(false),
                     _ => throw new PoolFaultException(PoolFaultCode.Unimplemented, $"This server knows no call {method} that has one reply."),
                 };
             }

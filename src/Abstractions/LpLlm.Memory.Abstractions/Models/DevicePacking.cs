@@ -1,0 +1,38 @@
+namespace LpLlm.Memory;
+
+/// <summary>
+/// Where storages of a model lie in one buffer of a device: each once, whatever the number of tensors that share it, and each 256-byte aligned, so that an
+/// odd length misaligns nothing behind it.
+/// </summary>
+internal sealed class DevicePacking
+{
+    private const long AlignmentBytes = 256;
+
+    private readonly Dictionary<(long OffsetBytes, long LengthBytes), long> _targets = [];
+
+    public DevicePacking(IEnumerable<TensorInfo> tensors)
+    {
+        var ranges = new List<ModelRange>();
+        foreach (var tensor in tensors.OrderBy(tensor => tensor.OffsetBytes).ThenBy(tensor => tensor.LengthBytes))
+        {
+            if (!_targets.TryAdd((tensor.OffsetBytes, tensor.LengthBytes), LengthBytes) || tensor.LengthBytes == 0)
+            {
+                continue;
+            }
+
+            ranges.Add(new ModelRange(tensor.OffsetBytes, LengthBytes, tensor.LengthBytes));
+            LengthBytes = checked(LengthBytes + tensor.LengthBytes + AlignmentBytes - 1) & -AlignmentBytes;
+        }
+
+        Ranges = ranges;
+    }
+
+    /// <summary>Length of the buffer; 0 where no tensor has a byte.</summary>
+    public long LengthBytes { get; }
+
+    /// <summary>What is to be copied, in the order of the model's data.</summary>
+    public IReadOnlyList<ModelRange> Ranges { get; }
+
+    /// <summary>Where a tensor's storage begins in the buffer.</summary>
+    public long OffsetOf(TensorInfo tensor) => _targets[(tensor.OffsetBytes, tensor.LengthBytes)];
+}
