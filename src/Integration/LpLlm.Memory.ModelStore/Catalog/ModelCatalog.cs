@@ -45,6 +45,21 @@ internal sealed partial class ModelCatalog : IAsyncDisposable
         return Registered(folder) ?? await RegisterAsync(folder, cancellationToken);
     }
 
+    /// <summary>Length of a model's data; registers it as a load would.</summary>
+    /// <exception cref="ArgumentException">As for <see cref="RegisterAsync(string, CancellationToken)"/>.</exception>
+    /// <exception cref="ModelStoreException">As for <see cref="RegisterAsync(string, CancellationToken)"/>; or it is not registered though it must be.</exception>
+    public async ValueTask<long> MeasureAsync(string modelPath, CancellationToken cancellationToken = default)
+    {
+        var folder = ModelFolder.Of(_settings.StoragePath, modelPath);
+        if (Registered(folder) is { } lengthBytes)
+        {
+            return lengthBytes;
+        }
+
+        await RegisterForLoadAsync(folder, cancellationToken);
+        return await RegisterAsync(folder, cancellationToken);
+    }
+
     /// <summary>Brings a model into memory, or waits while another call does. A model that is there is a no-op.</summary>
     /// <param name="modelPath">Its path under the storage path.</param>
     /// <param name="priority">Of the reads; raises a running load of lower priority.</param>

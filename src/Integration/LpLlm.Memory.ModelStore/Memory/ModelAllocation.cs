@@ -11,5 +11,9 @@ internal abstract class ModelAllocation : IDisposable
     /// <summary>Bytes of all parts.</summary>
     public long LengthBytes => Extents.Sum(extent => extent.LengthBytes);
 
+    /// <summary>Makes the devices' driver know the memory, unless it does: only from such memory does a device copy at its link's speed.</summary>
+    /// <exception cref="MemorySourceException">The driver refuses.</exception>
+    public virtual Task PrepareForDevicesAsync() => Task.CompletedTask;
+
     public abstract void Dispose();
 }

@@ -1,0 +1,154 @@
+using LpLlm.Memory.Devices;
+using Microsoft.Extensions.Logging;
+
+namespace LpLlm.Memory.Models;
+
+/// <summary>
+/// Copies of models in the device memory of clients, who own that memory. Everything is checked before a call returns, and nothing that is wrong with one
+/// copy concerns another. Thread-safe.
+/// </summary>
+internal sealed class ModelReplicas : IAsyncDisposable
+{
+    private readonly ModelCatalog _catalog;
+    private readonly IDeviceSet _devices;
+    private readonly ILogger _logger;
+    private readonly ReplicaBook _book;
+    private readonly ReplicaWriter _writer = new();
+    private readonly CancellationTokenSource _lifetime = new();
+    private readonly Lazy<Task<IReadOnlyList<IMemoryDevice>>> _loading;
+    private int _isDisposed;
+
+    /// <param name="catalog">The models.</param>
+    /// <param name="devices">This host's; their driver is loaded by the first call.</param>
+    /// <param name="time">For how long a copy's end is remembered.</param>
+    /// <param name="logger">For copies that fail.</param>
+    public ModelReplicas(ModelCatalog catalog, IDeviceSet devices, TimeProvider time, ILogger logger)
+    {
+        (_catalog, _devices, _logger) = (catalog, devices, logger);
+        _book = new ReplicaBook(time);
+
+        // Off the caller's thread: the driver takes 0.1 to 0.4 s.
+        _loading = new Lazy<Task<IReadOnlyList<IMemoryDevice>>>(() => Task.Run(() => devices.Devices));
+    }
+
+    /// <summary>Copies that can be asked after.</summary>
+    public int Count => _book.Count;
+
+    /// <summary>
+    /// Checks a request, opens its handles, and begins to copy; the model is loaded if it is not (U4), and kept in memory until the copy ends (U5).
+    /// </summary>
+    /// <exception cref="ArgumentException">The request cannot be carried out; the message says which part of it and why (U1, U7).</exception>
+    /// <exception cref="InvalidOperationException">There is a replica of that name.</exception>
+    /// <exception cref="ModelStoreException">There is no such model, it is not registered though it must be, or this host has no device.</exception>
+    public async ValueTask StartAsync(ReplicaRequest request, CancellationToken cancellationToken)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(request.Replica);
+        ObjectDisposedException.ThrowIf(Volatile.Read(ref _isDisposed) != 0, this);
+        var devices = await _loading.Value.WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (devices.Count == 0)
+        {
+            throw new ModelStoreException(ModelStoreFault.DeviceFailed, request.Model, $"this server has no devices. {_devices.UnavailableReason}");
+        }
+
+        var length = await _catalog.MeasureAsync(request.Model, cancellationToken).ConfigureAwait(false);
+        var targets = ReplicaCheck.Check(request, length, devices);
+        var replica = _book.Add(request.Model, request.Replica);
+        try
+        {
+            var imports = await Task.Run(() => ReplicaImports.Open(targets), CancellationToken.None).ConfigureAwait(false);
+            _ = Task.Run(() => RunAsync(replica, imports), CancellationToken.None);
+        }
+        catch
+        {
+            _book.End(replica, new ModelStoreException(ModelStoreFault.DeviceFailed, request.Model, $"replica '{request.Replica}' was refused."));
+            _book.Remove(replica);
+            throw;
+        }
+    }
+
+    /// <summary>Waits for a copy, or tells at once how it ended; one that is not known is an error at once (U3).</summary>
+    /// <exception cref="ModelStoreException">There is no such copy, or it failed, with the cause.</exception>
+    public async ValueTask ConfirmAsync(string model, string replica, CancellationToken cancellationToken)
+    {
+        var known = _book.Find(model, replica) ?? throw new ModelStoreException(
+            ModelStoreFault.NotFound, model, $"it has no replica '{replica}': it was never begun, was refused, or ended more than {ReplicaBook.Memory.TotalMinutes:0} min ago.");
+        await known.Ended.WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Waits for the copies that run now, then forgets all that have ended.</summary>
+    public async ValueTask ClearAsync(CancellationToken cancellationToken)
+    {
+        var replicas = _book.List();
+        await Task.WhenAll(replicas.Select(replica => replica.Ended)).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        cancellationToken.ThrowIfCancellationRequested();
+        foreach (var replica in replicas)
+        {
+            _book.Remove(replica);
+        }
+    }
+
+    /// <summary>Ends all copies, and waits until no device is at work with them.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
+        {
+            return;
+        }
+
+        await _lifetime.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAll(_book.List().Select(replica => replica.Ended)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _writer.Dispose();
+        _lifetime.Dispose();
+    }
+
+    private async Task RunAsync(Replica replica, ReplicaImports imports)
+    {
+        Exception? failure = null;
+        var isLost = false;
+        ModelUse? use = null;
+        try
+        {
+            use = await _catalog.UseWhileLoadingAsync(replica.Model, RentPriority.Normal, _lifetime.Token).ConfigureAwait(false);
+            await _writer.WriteAsync(use, imports.Plans, _lifetime.Token).ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            failure = exception; // goes to whoever asks after the copy
+            isLost = exception is DeviceCopyLostException;
+        }
+
+        if (!isLost)
+        {
+            var refusal = Close(imports);
+            failure ??= refusal;
+            use?.Dispose();
+        }
+
+        End(replica, failure);
+    }
+
+    private static PinnedMemoryException? Close(ReplicaImports imports)
+    {
+        try
+        {
+            imports.Dispose();
+            return null;
+        }
+        catch (PinnedMemoryException refusal)
+        {
+            return refusal;
+        }
+    }
+
+    private void End(Replica replica, Exception? failure)
+    {
+        var told = failure is null or ModelStoreException ? failure : new ModelStoreException(
+            ModelStoreFault.DeviceFailed, replica.Model, $"replica '{replica.Name}' failed. {failure.Message}", failure);
+        if (told is not null)
+        {
+            ReplicaLog.Failed(_logger, told.Message, failure is PinnedMemoryException or OperationCanceledException or DeviceCopyLostException ? null : failure);
+        }
+
+        _book.End(replica, told);
+    }
+}

@@ -1,0 +1,10 @@
+using Microsoft.Extensions.Logging;
+
+namespace LpLlm.Memory.Models;
+
+/// <summary>Log messages of replicas; ids 1350 to 1369, never renumbered.</summary>
+internal static partial class ReplicaLog
+{
+    [LoggerMessage(1350, LogLevel.Warning, "A copy to a device failed. {Problem}")]
+    public static partial void Failed(ILogger logger, string problem, Exception? failure);
+}
