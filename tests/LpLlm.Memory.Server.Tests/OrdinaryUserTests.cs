@@ -11,17 +11,18 @@ public sealed class OrdinaryUserTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [SkippableTheory]
-    [InlineData(8388608, "RLIMIT_MEMLOCK is too small", "the limit is 8388608 B")]
-    [InlineData(0, "may not lock memory at all", "EPERM")]
-    public async Task Row25_TooLittleMemlock_ExitsWith1AndTheRemedy(int limit, string reason, string detail)
+    [InlineData(8388608, "16MB", "RLIMIT_MEMLOCK is too small", "the limit is 8388608 B")]
+    [InlineData(8388608, "2MB", "RLIMIT_MEMLOCK is too small", "the limit is 8388608 B")] // enough for the first segments, not for all that is to be kept warm
+    [InlineData(0, "16MB", "may not lock memory at all", "EPERM")]
+    public async Task Row25_TooLittleMemlock_ExitsWith1AndTheRemedy(int limit, string segment, string reason, string detail)
     {
         SkipUnlessPossible();
 
-        var (exitCode, output, error) = await RunAsync(limit, "--pool-memory-size", "64MB");
+        var (exitCode, output, error) = await RunAsync(limit, "--pool-memory-size", "64MB", "--chunk-size", segment);
 
         exitCode.Should().Be(1);
         output.Should().BeEmpty();
-        error.TrimEnd().Split('\n')[^1].Should().StartWith("sllm-store: mlock of 16777216 B failed").And.Contain(reason).And.Contain(detail)
+        error.TrimEnd().Split('\n')[^1].Should().StartWith("sllm-store: mlock of 67108864 B failed").And.Contain(reason).And.Contain(detail)
             .And.Contain("ulimit -l unlimited").And.Contain("LimitMEMLOCK=infinity").And.Contain("--ulimit memlock=-1").And.NotContain("   at ");
     }
 
@@ -31,7 +32,7 @@ public sealed class OrdinaryUserTests : IDisposable
         SkipUnlessPossible();
         var config = Path.Combine(_folder, "config.json");
         await File.WriteAllTextAsync(config, """{ "PoolServer": { "AllowPageable": true, "HugePages": "Never" } }""");
-        using var daemon = Start(8388608, "--pool-memory-size", "64MB", "--config", config);
+        using var daemon = Start(8388608, "--pool-memory-size", "64MB", "--chunk-size", "16MB", "--config", config);
 
         (await daemon.ReadLineAsync()).Should().StartWith($"sllm-store ready pipe:///tmp/sllm-store-65534/pool.sock ");
 
@@ -92,7 +93,7 @@ public sealed class OrdinaryUserTests : IDisposable
         CopyReadable();
         return DaemonProcess.Start(
             ["prlimit", $"--memlock={memlock}", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
-            ["start", "--port", "0", "--chunk-size", "16MB", .. arguments],
+            ["start", "--port", "0", .. arguments],
             new() { ["HOME"] = _folder, ["DOTNET_CLI_HOME"] = _folder, ["XDG_RUNTIME_DIR"] = "" },
             Path.Combine(_folder, "sllm-store.dll"));
     }

@@ -1,8 +1,12 @@
+using LpLlm.Memory.Transport.Server;
+
 namespace LpLlm.Memory.Transport.Grpc;
 
 /// <summary>Answers with what it was sent; Acquire waits until its token fires.</summary>
-internal sealed class EchoHandler : IPoolConnectionHandler
+internal sealed class EchoHandler : IPoolConnectionHandler, IRequestBudgetHost
 {
+    public PeerBudget RequestBudget { get; init; } = RequestBytes.CreateBudget(new PoolTransportLimits());
+
     /// <summary>What every connection is refused with, if anything.</summary>
     public PoolFaultException? Refusal { get; set; }
 

@@ -218,18 +218,6 @@ public sealed class PipeServerTests : IDisposable
         await TestTimeouts.UntilAsync(() => CountOpen(name) == 1);
     }
 
-    [Fact]
-    public void Row29_UnfinishedDescriptorsOfAllClients_AreBounded()
-    {
-        var sut = new FileBudget(300);
-        sut.Change(253);
-
-        FluentActions.Invoking(() => sut.Change(253)).Should().Throw<FrameException>();
-
-        sut.Change(-253);
-        sut.Change(47);
-    }
-
     [Theory]
     [InlineData(1)]
     [InlineData(2)]

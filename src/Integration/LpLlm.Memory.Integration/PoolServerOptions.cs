@@ -25,8 +25,8 @@ public sealed class PoolServerOptions
 
     /// <summary>
     /// Memory made after the start, in whole segments, and kept ready: the first segment before the server counts as started, the others in the
-    /// background. Default 0: segments are made on demand. A multiple of 2 MiB, at most <see cref="CapacityBytes"/>. More than the machine or its
-    /// control group has fails the start; a shortage later is a warning, and tried again.
+    /// background. Default 0: segments are made on demand. A multiple of 2 MiB, at most <see cref="CapacityBytes"/>. More than the machine, its
+    /// control group or RLIMIT_MEMLOCK allows fails the start; a shortage later is a warning, and tried again.
     /// </summary>
     public long WarmBytes { get; set; }
 

@@ -9,7 +9,8 @@ namespace LpLlm.Memory.Transport.Pipes;
 /// </summary>
 /// <param name="fromClient">Whether a client sends what is decoded; else a server.</param>
 /// <param name="maxMessageBytes">Longest payload that is kept; longer ones are skipped.</param>
-internal sealed class FrameDecoder(bool fromClient, int maxMessageBytes) : IDisposable
+/// <param name="hasRoom">Asked once for each payload, before it is kept, by its length; those that it denies are skipped. Null for none.</param>
+internal sealed class FrameDecoder(bool fromClient, int maxMessageBytes, Func<long, bool>? hasRoom = null) : IDisposable
 {
     /// <summary>Longest payload that is skipped, the largest of all MaxMessageBytes; a longer one ends the connection.</summary>
     public const int MaxSkippedBytes = 64 << 20;
@@ -17,6 +18,7 @@ internal sealed class FrameDecoder(bool fromClient, int maxMessageBytes) : IDisp
     private readonly Queue<SafeFileHandle> _files = new();
     private long _skippedBytes;
     private int _skippedFiles;
+    private bool _isAdmitted;
 
     /// <summary>Whether part of a frame has arrived, and the rest has not.</summary>
     public bool IsInsideFrame { get; private set; }
@@ -48,7 +50,7 @@ internal sealed class FrameDecoder(bool fromClient, int maxMessageBytes) : IDisp
         Span<byte> start = stackalloc byte[FrameHeader.LengthBytes];
         buffer.Slice(0, FrameHeader.LengthBytes).CopyTo(start);
         var header = FrameHeader.Read(start);
-        if (IsTooLong(header))
+        if (IsTooLong(header) || !Admit(header))
         {
             _skippedBytes = header.FrameBytes;
             _skippedFiles = header.FileCount;
@@ -66,6 +68,7 @@ internal sealed class FrameDecoder(bool fromClient, int maxMessageBytes) : IDisp
         frame = new Frame(header, new PoolMessage(payload, TakeFiles(header.FileCount)));
         buffer = buffer.Slice(header.FrameBytes);
         IsInsideFrame = false;
+        _isAdmitted = false;
         return true;
     }
 
@@ -130,6 +133,8 @@ internal sealed class FrameDecoder(bool fromClient, int maxMessageBytes) : IDisp
 
         return files;
     }
+
+    private bool Admit(FrameHeader header) => _isAdmitted = _isAdmitted || hasRoom is null || header.PayloadBytes == 0 || hasRoom(header.PayloadBytes);
 
     private bool IsTooLong(FrameHeader header)
     {

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Net.Sockets;
+using LpLlm.Memory.Transport.Server;
 using Microsoft.Win32.SafeHandles;
 
 namespace LpLlm.Memory.Transport.Pipes;
@@ -13,7 +14,7 @@ internal sealed class FrameInput : IDisposable
 
     private readonly Socket _socket;
     private readonly FrameDecoder _decoder;
-    private readonly FileBudget _budget;
+    private readonly PeerShare? _files;
     private readonly TimeSpan _readTimeout;
     private readonly ITimer _deadline;
     private readonly Action<SafeFileHandle> _receive;
@@ -32,15 +33,15 @@ internal sealed class FrameInput : IDisposable
 
     /// <param name="socket">Connected.</param>
     /// <param name="decoder">Disposed with this.</param>
-    /// <param name="budget">Shared by all connections of a listener.</param>
+    /// <param name="files">This connection's share of descriptors in messages that are not whole; null for no limit.</param>
     /// <param name="readTimeout">From the first to the last byte of a frame, and for the preface.</param>
     /// <param name="time">For the timeout.</param>
     /// <param name="timedOut">Called when it is over.</param>
-    public FrameInput(Socket socket, FrameDecoder decoder, FileBudget budget, TimeSpan readTimeout, TimeProvider time, Action timedOut)
+    public FrameInput(Socket socket, FrameDecoder decoder, PeerShare? files, TimeSpan readTimeout, TimeProvider time, Action timedOut)
     {
         _socket = socket;
         _decoder = decoder;
-        _budget = budget;
+        _files = files;
         _readTimeout = readTimeout;
         _receive = decoder.Add;
         _deadline = time.CreateTimer(static state => ((Action)state!)(), timedOut, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -95,8 +96,6 @@ internal sealed class FrameInput : IDisposable
     {
         _deadline.Dispose();
         _decoder.Dispose();
-        _budget.Change(-_chargedFiles);
-        _chargedFiles = 0;
     }
 
     private byte[]? TryReadPreface()
@@ -185,11 +184,17 @@ internal sealed class FrameInput : IDisposable
     private void ChargeFiles()
     {
         var difference = _decoder.HeldFiles - _chargedFiles;
-        if (difference != 0)
+        if (difference > 0 && _files?.TryTake(difference) == false)
         {
-            _chargedFiles += difference;
-            _budget.Change(difference);
+            throw new FrameException("Clients have too many descriptors in unfinished messages, and this one's process has most of them.");
         }
+
+        if (difference < 0)
+        {
+            _files?.Return(-difference);
+        }
+
+        _chargedFiles += difference;
     }
 
     private void SetTimed(bool isTimed)

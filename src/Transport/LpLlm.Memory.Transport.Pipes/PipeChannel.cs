@@ -25,7 +25,7 @@ internal sealed class PipeChannel : PoolChannel
         _limits = limits;
         _output = new FrameOutput(socket, limits.MaxUnsentBytes, limits.ReadTimeout, time, e => Close(Lost(e.Message, e)));
         _input = new FrameInput(
-            socket, new FrameDecoder(fromClient: false, limits.MaxMessageBytes), new FileBudget(int.MaxValue), limits.ReadTimeout, time,
+            socket, new FrameDecoder(fromClient: false, limits.MaxMessageBytes), files: null, limits.ReadTimeout, time,
             () => Close(Lost($"The server did not end a message within {limits.ReadTimeout.TotalSeconds:0.#} s (ReadTimeout).")));
         Closed = _closed.Token;
     }

@@ -22,7 +22,8 @@ internal sealed class PipeListener : PoolListener
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly DescriptorHeadroom _descriptors;
-    private readonly FileBudget _budget;
+    private readonly PeerBudget _files;
+    private readonly PeerBudget _requests;
     private readonly UserConnections _users;
     private readonly SemaphoreSlim _room;
     private readonly CancellationTokenSource _stopped = new();
@@ -47,7 +48,8 @@ internal sealed class PipeListener : PoolListener
         }
 
         // In messages that are not whole: room for one whole message where there is any.
-        _budget = new FileBudget(Math.Max(FrameHeader.FilesPerChunk, Math.Min(_descriptors.Free / 4, 2 * FrameHeader.MaxFiles)));
+        _files = new PeerBudget(Math.Max(FrameHeader.FilesPerChunk, Math.Min(_descriptors.Free / 4, 2 * FrameHeader.MaxFiles)));
+        _requests = RequestBytes.BudgetOf(handler, limits);
         _users = new UserConnections(_descriptors.Connections, SocketNative.GetUserId());
         _room = new SemaphoreSlim(_descriptors.Connections);
         _accepting = AcceptAsync();
@@ -172,7 +174,7 @@ internal sealed class PipeListener : PoolListener
             return;
         }
 
-        var served = new PipeServerConnection(socket, peer, connection, _budget, _limits, _time, _logger);
+        var served = new PipeServerConnection(socket, peer, connection, _files, _requests, _limits, _time, _logger);
         await using (served.ConfigureAwait(false))
         {
             using var registration = _disposed.Token.UnsafeRegister(static state => ((PipeServerConnection)state!).Abort(null), served);

@@ -21,13 +21,17 @@ internal sealed class PipeServerConnection : IAsyncDisposable
     private readonly RequestRate _rate;
     private readonly FrameOutput _output;
     private readonly FrameInput _input;
+    private readonly PeerBudget _requestBudget;
+    private readonly PeerShare _files;
+    private readonly PeerShare _requests;
     private readonly ConcurrentDictionary<uint, CancellationTokenSource> _running = new(concurrencyLevel: 1, capacity: 1);
     private readonly CancellationTokenSource _aborted = new();
     private string? _reason;
     private bool _hasRequested;
 
     public PipeServerConnection(
-        Socket socket, PoolPeer peer, IPoolConnection connection, FileBudget budget, PoolTransportLimits limits, TimeProvider time, ILogger logger)
+        Socket socket, PoolPeer peer, IPoolConnection connection, PeerBudget files, PeerBudget requests, PoolTransportLimits limits, TimeProvider time,
+        ILogger logger)
     {
         _socket = socket;
         _peer = peer;
@@ -40,8 +44,11 @@ internal sealed class PipeServerConnection : IAsyncDisposable
         _firstRequest = time.CreateTimer(
             _ => Abort($"no request came within {patience.TotalSeconds:0.#} s ({FirstRequestTimeouts} times ReadTimeout)"), null, patience, Timeout.InfiniteTimeSpan);
         _output = new FrameOutput(socket, limits.MaxUnsentBytes, limits.ReadTimeout, time, e => Abort(e.Message));
+        _requestBudget = requests;
+        _files = files.Join(peer, Abort);
+        _requests = requests.Join(peer, Abort);
         _input = new FrameInput(
-            socket, new FrameDecoder(fromClient: true, limits.MaxMessageBytes), budget, limits.ReadTimeout, time,
+            socket, new FrameDecoder(fromClient: true, limits.MaxMessageBytes, _requests.TryTake), _files, limits.ReadTimeout, time,
             () => Abort($"a message was not whole within {limits.ReadTimeout.TotalSeconds:0.#} s (ReadTimeout)"));
     }
 
@@ -76,8 +83,10 @@ internal sealed class PipeServerConnection : IAsyncDisposable
         Abort(reason: null);
         await _firstRequest.DisposeAsync().ConfigureAwait(false);
         _input.Dispose();
+        _files.Dispose();
         await _calls.DisposeAsync().ConfigureAwait(false);
         _aborted.Dispose();
+        _requests.Dispose(); // what calls hold that do not heed their token is no longer this client's
         if (_reason is { } reason)
         {
             PipesLog.ConnectionDropped(_logger, _peer.Description, reason);
@@ -134,13 +143,16 @@ internal sealed class PipeServerConnection : IAsyncDisposable
         var (call, method) = (frame.Header.Call, frame.Header.Method);
         if (frame.Message is not { } request)
         {
-            SendFault(call, new PoolFaultException(
-                PoolFaultCode.ResourceExhausted,
-                $"The message has {frame.Header.PayloadBytes} B, more than {_limits.MaxMessageBytes} B (MaxMessageBytes of the server): send less at a time."));
+            SendFault(call, frame.Header.PayloadBytes <= _limits.MaxMessageBytes
+                ? RequestBytes.Refusal(frame.Header.PayloadBytes, _requestBudget)
+                : new PoolFaultException(
+                    PoolFaultCode.ResourceExhausted,
+                    $"The message has {frame.Header.PayloadBytes} B, more than {_limits.MaxMessageBytes} B (MaxMessageBytes of the server): send less at a time."));
         }
         else if (!Enum.IsDefined(method))
         {
             request.Dispose();
+            _requests.Return(request.Payload.Length);
             SendFault(call, new PoolFaultException(
                 PoolFaultCode.Unimplemented, $"This server knows no call {(int)method}: it is older than its client."));
         }
@@ -172,6 +184,10 @@ internal sealed class PipeServerConnection : IAsyncDisposable
             End(call);
             SendFault(call, _calls.Explain(e, CancellationToken.None));
         }
+        finally
+        {
+            _requests.Return(request.Payload.Length);
+        }
     }
 
     private async Task WatchAsync(uint call, PoolMessage request, CancellationTokenSource end)
@@ -191,6 +207,10 @@ internal sealed class PipeServerConnection : IAsyncDisposable
         {
             End(call);
             SendFault(call, _calls.Explain(e, CancellationToken.None));
+        }
+        finally
+        {
+            _requests.Return(request.Payload.Length);
         }
     }
 

@@ -373,6 +373,8 @@ public sealed class PoolServerTests : IDisposable
             return await _source.CreateAsync(lengthBytes, cancellationToken);
         }
 
+        public ulong Identify(SafeFileHandle file) => throw new NotSupportedException();
+
         public ValueTask<Segment> AdoptAsync(SafeFileHandle file, long lengthBytes, CancellationToken cancellationToken) =>
             throw new NotSupportedException();
     }

@@ -1,5 +1,6 @@
 using LpLlm.Memory.Transport.Engine;
 using LpLlm.Memory.Transport.Grpc.Server;
+using LpLlm.Memory.Transport.Server;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace LpLlm.Memory.Transport.Grpc.Storage;
@@ -109,7 +110,7 @@ public sealed class StorageClientsTests : IAsyncLifetime, IAsyncDisposable
     }
 
     private static GrpcConnection Connect(PoolPeer peer, CancellationToken closed = default) =>
-        new(peer, isVouchedFor: true, pool: null, refusal: null, new PoolTransportLimits(), TimeProvider.System, static () => { }, closed);
+        new(peer, isVouchedFor: true, pool: null, refusal: null, new PeerBudget(long.MaxValue), new PoolTransportLimits(), TimeProvider.System, static () => { }, closed);
 
     private Task<byte[]> AllocateAsync(GrpcConnection connection, string clientId) =>
         CallAsync(connection, "AllocatePoolMemory", new Messages.Storage.AllocatePoolMemoryRequest { ClientId = clientId, SizeMb = 4 });

@@ -2,6 +2,7 @@ using Google.Protobuf;
 using LpLlm.Memory.Transport.Engine;
 using LpLlm.Memory.Transport.Grpc.Messages.Storage;
 using LpLlm.Memory.Transport.Grpc.Server;
+using LpLlm.Memory.Transport.Server;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace LpLlm.Memory.Transport.Grpc.Storage;
@@ -33,7 +34,7 @@ public class StorageFuzzTests
         var exited = new TaskCompletionSource();
         using var connection = new GrpcConnection(
             new PoolPeer { Description = "fuzz", ProcessId = 1, UserId = 7, Exited = exited.Task },
-            isVouchedFor: true, pool: null, refusal: null, new PoolTransportLimits(), TimeProvider.System, static () => { }, default);
+            isVouchedFor: true, pool: null, refusal: null, new PeerBudget(long.MaxValue), new PoolTransportLimits(), TimeProvider.System, static () => { }, default);
         var methods = service.Methods.Select(method => method.Value).ToArray();
         var random = new Random(seed);
         var (answered, refused) = (0, 0);

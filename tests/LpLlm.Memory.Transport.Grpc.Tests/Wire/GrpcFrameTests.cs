@@ -75,11 +75,11 @@ public class GrpcFrameTests
             var reader = PipeReader.Create(new MemoryStream(bytes[..length]));
             if (length == 0)
             {
-                (await GrpcFrame.ReadAsync(reader, Max, default)).Should().BeNull();
+                (await GrpcFrame.ReadAsync(reader, Max, announced: null, default)).Should().BeNull();
             }
             else
             {
-                (await reader.Awaiting(r => GrpcFrame.ReadAsync(r, Max, default).AsTask()).Should().ThrowAsync<PoolFaultException>())
+                (await reader.Awaiting(r => GrpcFrame.ReadAsync(r, Max, announced: null, default).AsTask()).Should().ThrowAsync<PoolFaultException>())
                     .Which.Code.Should().Be(PoolFaultCode.Internal);
             }
         }

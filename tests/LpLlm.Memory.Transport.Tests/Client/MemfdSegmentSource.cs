@@ -30,6 +30,8 @@ internal sealed class MemfdSegmentSource : ISegmentSource
         return new MemfdSegment(this, MemfdCalls.Create(lengthBytes, NextSeals), lengthBytes);
     }
 
+    public ulong Identify(SafeFileHandle file) => SocketNative.TryGetStatus(file, out var status) ? status.Inode : 0;
+
     public ValueTask<Segment> AdoptAsync(SafeFileHandle file, long lengthBytes, CancellationToken cancellationToken)
     {
         if (!SocketNative.TryGetStatus(file, out var actual) || actual.LengthBytes != lengthBytes)

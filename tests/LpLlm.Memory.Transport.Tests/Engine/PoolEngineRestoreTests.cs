@@ -58,13 +58,47 @@ public class PoolEngineRestoreTests
         (await FaultAsync(() => RestoreAsync(_harness.Open(), (7, 3), (7, 3)))).Code.Should().Be(PoolFaultCode.InvalidArgument);
 
     [Fact]
-    public async Task Restore_OfTheSameMemoryManyTimes_IsRefusedBeforeItIsMappedOftenerThanTwice()
+    public async Task Restore_OfTheSameMemoryManyTimes_IsRefusedBeforeItIsMapped()
     {
         await FaultAsync(() => _harness.Engine.RestoreAsync(
             _harness.Open(), _token, "", [.. Enumerable.Range(0, 100).Select(_ => (_harness.Source.File(7), Unit))], CancellationToken.None));
 
-        _harness.Source.All.Should().HaveCount(2);
-        _harness.Source.Live.Should().BeEmpty();
+        _harness.Source.All.Should().BeEmpty();
+    }
+
+    [Theory]
+    [InlineData("MaxClientBytes")]
+    [InlineData("MaxUserBytes")]
+    [InlineData("MaxLeasesPerClient")]
+    [InlineData("MaxSegments")]
+    [InlineData("CapacityBytes")]
+    public async Task Row21_Restore_PastAQuota_IsRefusedBeforeAnyOfItIsMapped(string limit)
+    {
+        var harness = new EngineHarness(settings => limit switch
+        {
+            "MaxClientBytes" => settings with { MaxClientBytes = 3 * Unit },
+            "MaxUserBytes" => settings with { MaxUserBytes = 3 * Unit },
+            "MaxLeasesPerClient" => settings with { MaxLeasesPerClient = 1 },
+            "MaxSegments" => settings with { MaxSegments = 2 },
+            _ => settings with { CapacityBytes = 4 * Unit },
+        });
+        var session = harness.Open(process: 7);
+        var kept = Token.Create();
+        using var first = await RestoreAsync(kept, 1);
+        if (limit == "CapacityBytes")
+        {
+            harness.Time.Advance(PoolEngine.RestoreWindow + TimeSpan.FromSeconds(1)); // until then survivors are taken back whatever there is
+        }
+
+        Data(await FaultAsync(() => RestoreAsync(Token.Create(), 2, 3))).LimitName.Should().Be(limit);
+
+        harness.Source.All.Should().ContainSingle("nothing else was mapped");
+        using var again = await RestoreAsync(kept, 1); // what the engine has counts once
+        harness.Statistics.LeasedBytes.Should().Be(2 * Unit);
+        harness.Statistics.RefusedRequests.Should().Be(1);
+
+        Task<LeaseGrant> RestoreAsync(Token token, params ulong[] inodes) => harness.Engine.RestoreAsync(
+            session, token, "", [.. inodes.Select(inode => (harness.Source.File(inode), 2 * Unit))], CancellationToken.None);
     }
 
     [Fact]

@@ -43,6 +43,8 @@ internal sealed class SimulatedSegmentSource : ISegmentSource
     public ValueTask<Segment> CreateAsync(long lengthBytes, CancellationToken cancellationToken) =>
         MakeAsync(SimulatedOperation.Create, lengthBytes, _nextInode++, cancellationToken);
 
+    public ulong Identify(SafeFileHandle file) => _files[file];
+
     public ValueTask<Segment> AdoptAsync(SafeFileHandle file, long lengthBytes, CancellationToken cancellationToken) =>
         MakeAsync(SimulatedOperation.Adopt, lengthBytes, _files[file], cancellationToken);
 

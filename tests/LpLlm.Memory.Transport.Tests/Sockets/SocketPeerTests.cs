@@ -27,6 +27,45 @@ public class SocketPeerTests
     }
 
     [Fact]
+    public async Task Watch_KernelThatGivesNoDescriptorOfThePeer_FindsTheProcessByItsNumber()
+    {
+        using var process = Process.Start("sleep", "60"); // before Linux 6.5
+
+        var exited = SocketPeer.Watch(process.Id, static () => null);
+
+        exited!.IsCompleted.Should().BeFalse();
+        process.Kill();
+        await exited.DefaultTimeout();
+    }
+
+    [Fact]
+    public async Task Watch_ProcessThatIsGone_IsDoneAtOnce()
+    {
+        using var process = Process.Start("sleep", "60");
+        process.Kill();
+        await process.WaitForExitAsync().DefaultTimeout();
+
+        SocketPeer.Watch(process.Id, static () => null)!.IsCompleted.Should().BeTrue();
+    }
+
+    /// <summary>It dies while it is looked at: the number has led to another process, or to none, since the socket named it.</summary>
+    [Fact]
+    public async Task Row01_Watch_ProcessThatDiesMeanwhile_IsDoneAndNotUnknown()
+    {
+        using var process = Process.Start("sleep", "60");
+        var file = SocketNative.OpenProcess(process.Id);
+
+        var exited = SocketPeer.Watch(process.Id, () =>
+        {
+            process.Kill();
+            process.WaitForExit();
+            return file;
+        });
+
+        await exited!.DefaultTimeout();
+    }
+
+    [Fact]
     public void Identify_ManyConnectionsOfOneProcess_TakeOneDescriptor()
     {
         var peers = new List<PoolPeer>();

@@ -16,6 +16,8 @@ internal sealed class MemoryFileSource : ISegmentSource
         return ValueTask.FromResult<Segment>(segment);
     }
 
+    public ulong Identify(SafeFileHandle file) => 0;
+
     public ValueTask<Segment> AdoptAsync(SafeFileHandle file, long lengthBytes, CancellationToken cancellationToken) =>
         throw new PoolFaultException(PoolFaultCode.InvalidArgument, "Nothing is adopted here.");
 }

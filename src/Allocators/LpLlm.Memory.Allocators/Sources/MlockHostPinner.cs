@@ -32,6 +32,17 @@ internal sealed class MlockHostPinner : IHostPinner
         }
     }
 
+    /// <summary>Refuses up front what RLIMIT_MEMLOCK will refuse later.</summary>
+    /// <exception cref="MemorySourceException">So much more cannot be locked by this process, ever.</exception>
+    public static void EnsureAllowed(long lengthBytes)
+    {
+        var lockedBytes = ReadLockedBytes();
+        if (lengthBytes > 0 && ReadLimit() is { } limit && lengthBytes > limit - lockedBytes && !MayExceedLimit())
+        {
+            throw Refusal(limit == 0 ? Errno.EPerm : Errno.ENoMem, lengthBytes, limit, lockedBytes);
+        }
+    }
+
     /// <summary>Words a refusal. ENOMEM means three things; the limit and what is locked already tell them apart.</summary>
     internal static MemorySourceException Refusal(int error, long lengthBytes, long? limitBytes, long lockedBytes)
     {
@@ -49,16 +60,13 @@ internal sealed class MlockHostPinner : IHostPinner
     private static long? ReadLimit() =>
         Libc.GetLimit(Libc.LimitMemlock, out var limit) == 0 && limit.Current <= long.MaxValue ? (long)limit.Current : null;
 
-    private static long ReadLockedBytes()
-    {
-        foreach (var line in File.ReadLines("/proc/self/status"))
-        {
-            if (line.StartsWith("VmLck:", StringComparison.Ordinal))
-            {
-                return long.Parse(line.AsSpan(6).Trim().TrimEnd("kB").Trim(), CultureInfo.InvariantCulture) * 1024;
-            }
-        }
+    private static long ReadLockedBytes() =>
+        ReadStatus("VmLck:") is { } text ? long.Parse(text.AsSpan().TrimEnd("kB").Trim(), CultureInfo.InvariantCulture) * 1024 : 0;
 
-        return 0;
-    }
+    /// <summary>CAP_IPC_LOCK.</summary>
+    private static bool MayExceedLimit() =>
+        ReadStatus("CapEff:") is { } text && (ulong.Parse(text, NumberStyles.HexNumber, CultureInfo.InvariantCulture) & (1UL << 14)) != 0;
+
+    private static string? ReadStatus(string field) =>
+        File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith(field, StringComparison.Ordinal))?[field.Length..].Trim();
 }

@@ -4,14 +4,20 @@ using LpLlm.Memory.Transport.Server;
 
 namespace LpLlm.Memory.Server;
 
-/// <summary>Counts the connections of other processes on their way to the server, so that a stop can wait for the last to end.</summary>
-internal sealed class ConnectionCount(PoolEngine engine, IPoolConnectionHandler server) : IPoolConnectionHandler, IPoolEngineHost
+/// <summary>
+/// What all listeners of a server share: counts the connections of other processes, so that a stop can wait for the last to end, and has the one
+/// budget for their requests.
+/// </summary>
+internal sealed class ConnectionCount(PoolEngine engine, IPoolConnectionHandler server, PoolTransportLimits limits)
+    : IPoolConnectionHandler, IPoolEngineHost, IRequestBudgetHost
 {
     private readonly Lock _gate = new();
     private int _open;
     private TaskCompletionSource? _none;
 
     public PoolEngine Engine => engine;
+
+    public PeerBudget RequestBudget { get; } = RequestBytes.CreateBudget(limits);
 
     public bool AdmitsOtherUsers => server.AdmitsOtherUsers;
 

@@ -30,6 +30,23 @@ internal sealed class HostSegmentSource(
         AllowPageable = options.AllowPageable,
     };
 
+    public void EnsureAllowed(long totalBytes)
+    {
+        // Reserved huge pages are never locked by a call.
+        var reserved = settings.HugePages switch
+        {
+            HugePageMode.Require => totalBytes,
+            HugePageMode.Auto => new HugePageReserve(settings.HugePageBytes, settings.NumaNode).GetFreeBytes(),
+            _ => 0,
+        };
+        if (pinner is null or MlockHostPinner && !settings.AllowPageable && totalBytes > reserved)
+        {
+            MlockHostPinner.EnsureAllowed(totalBytes - reserved);
+        }
+    }
+
+    public ulong Identify(SafeFileHandle file) => MemoryFileStatus.Read(file).Inode;
+
     public async ValueTask<Segment> CreateAsync(long lengthBytes, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(lengthBytes, 1);

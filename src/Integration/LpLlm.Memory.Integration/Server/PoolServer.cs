@@ -133,7 +133,7 @@ internal sealed class PoolServer(
             OwnUserId = SocketNative.GetUserId(),
             RenewInterval = options.SessionTimeout / 10,
         };
-        var running = new Running(engine, new PoolService(engine, policy, _logger, time, devices));
+        var running = new Running(engine, new PoolService(engine, policy, _logger, time, devices), options.Limits);
         try
         {
             // Before any memory is taken: a second server on the same path is told whose it is, and clients of a server that was restarted
@@ -170,6 +170,8 @@ internal sealed class PoolServer(
     /// </summary>
     private async Task WarmAsync(PoolEngine engine, CancellationToken cancellationToken)
     {
+        // All of it, and first: the first segment alone may fit a limit that the others, made in the background, do not.
+        segments.EnsureAllowed(options.WarmBytes);
         var (most, limitName) = options.WarmBytes > 0 ? new MemoryBudget().GetTotal() : (long.MaxValue, "");
         try
         {
@@ -216,11 +218,11 @@ internal sealed class PoolServer(
     };
 
     /// <summary>What a start has made.</summary>
-    private sealed class Running(PoolEngine engine, PoolService service) : IAsyncDisposable
+    private sealed class Running(PoolEngine engine, PoolService service, PoolTransportLimits limits) : IAsyncDisposable
     {
         public PoolEngine Engine => engine;
 
-        public ConnectionCount Connections { get; } = new(engine, service);
+        public ConnectionCount Connections { get; } = new(engine, service, limits);
 
         public List<PoolListener> Outer { get; } = [];
 

@@ -44,7 +44,7 @@ internal sealed class GrpcReply : IAsyncDisposable
     /// <exception cref="InvalidDataException">The stream ended without a status.</exception>
     public async ValueTask<byte[]?> ReadAsync(CancellationToken cancellationToken)
     {
-        if (await GrpcFrame.ReadAsync(_body, _maxMessageBytes, cancellationToken).ConfigureAwait(false) is { } message)
+        if (await GrpcFrame.ReadAsync(_body, _maxMessageBytes, announced: null, cancellationToken).ConfigureAwait(false) is { } message)
         {
             return message;
         }

@@ -102,29 +102,43 @@ internal sealed class GrpcCalls(
 
     private async Task ExchangeAsync(HttpContext context, GrpcConnection connection, GrpcMethod method, CancellationToken cancellationToken)
     {
-        var request = await ReceiveAsync(context, method, cancellationToken).ConfigureAwait(false);
-        if (method.IsStream)
+        var heldBytes = 0;
+        try
         {
-            await context.Response.StartAsync(cancellationToken).ConfigureAwait(false);
+            var request = await ReceiveAsync(context, method, Announced, cancellationToken).ConfigureAwait(false);
+            if (method.IsStream)
+            {
+                await context.Response.StartAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            await foreach (var reply in method.Replies(connection, request, cancellationToken).ConfigureAwait(false))
+            {
+                await SendAsync(context.Response.BodyWriter, connection, method, reply, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            connection.Requests.Return(heldBytes);
         }
 
-        await foreach (var reply in method.Replies(connection, request, cancellationToken).ConfigureAwait(false))
+        void Announced(int lengthBytes)
         {
-            await SendAsync(context.Response.BodyWriter, connection, method, reply, cancellationToken).ConfigureAwait(false);
+            connection.TakeRequest(lengthBytes);
+            heldBytes += lengthBytes;
         }
     }
 
     /// <summary>Reads the request: of a unary call to the end of its stream, of another the first message (the client may keep its side open).</summary>
-    private async Task<byte[]> ReceiveAsync(HttpContext context, GrpcMethod method, CancellationToken cancellationToken)
+    private async Task<byte[]> ReceiveAsync(HttpContext context, GrpcMethod method, Action<int> announced, CancellationToken cancellationToken)
     {
         using var timely = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         timely.CancelAfter(limits.ReadTimeout);
         try
         {
             var (reader, maxMessageBytes) = (context.Request.BodyReader, MaxMessageBytes(method));
-            var request = await GrpcFrame.ReadAsync(reader, maxMessageBytes, timely.Token).ConfigureAwait(false)
+            var request = await GrpcFrame.ReadAsync(reader, maxMessageBytes, announced, timely.Token).ConfigureAwait(false)
                 ?? throw new PoolFaultException(PoolFaultCode.Internal, "The call has no request message.");
-            return method.IsStream || await GrpcFrame.ReadAsync(reader, maxMessageBytes, timely.Token).ConfigureAwait(false) is null
+            return method.IsStream || await GrpcFrame.ReadAsync(reader, maxMessageBytes, announced, timely.Token).ConfigureAwait(false) is null
                 ? request
                 : throw new PoolFaultException(PoolFaultCode.Internal, "The call has more than one request message.");
         }

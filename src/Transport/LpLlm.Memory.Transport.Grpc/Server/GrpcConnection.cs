@@ -8,13 +8,14 @@ namespace LpLlm.Memory.Transport.Grpc.Server;
 /// <param name="isVouchedFor">Whether the kernel vouches for the peer, so that no token is asked of it: a Unix socket.</param>
 /// <param name="pool">The server's side of it; null if the peer is refused.</param>
 /// <param name="refusal">What all calls of a refused peer are answered.</param>
+/// <param name="requests">What all connections' requests may take; this one gets a share.</param>
 /// <param name="limits">What it may take.</param>
 /// <param name="time">For the pace of its requests.</param>
 /// <param name="abort">Cuts it off.</param>
 /// <param name="closed">Fires when it has ended.</param>
 internal sealed class GrpcConnection(
-    PoolPeer peer, bool isVouchedFor, IPoolConnection? pool, GrpcStatus? refusal, PoolTransportLimits limits, TimeProvider time, Action abort,
-    CancellationToken closed) : IDisposable
+    PoolPeer peer, bool isVouchedFor, IPoolConnection? pool, GrpcStatus? refusal, PeerBudget requests, PoolTransportLimits limits, TimeProvider time,
+    Action abort, CancellationToken closed) : IDisposable
 {
     private readonly RequestRate _rate = new(limits.MaxRequestsPerSecond, time);
     private readonly Lock _rateLock = new();
@@ -34,6 +35,9 @@ internal sealed class GrpcConnection(
     /// <summary>Held by a call whose messages may be longer than the limit: what a connection can make the server buffer stays bounded.</summary>
     public SemaphoreSlim LongMessages { get; } = new(1);
 
+    /// <summary>Bytes of its requests that are being read or answered.</summary>
+    public PeerShare Requests { get; } = requests.Join(peer, _ => abort());
+
     /// <summary>Fires when the connection has ended.</summary>
     public CancellationToken Closed { get; } = closed;
 
@@ -43,6 +47,16 @@ internal sealed class GrpcConnection(
         lock (_rateLock)
         {
             return _rate.Take();
+        }
+    }
+
+    /// <summary>Before a request is read.</summary>
+    /// <exception cref="PoolFaultException">Clients have too many.</exception>
+    public void TakeRequest(int lengthBytes)
+    {
+        if (!Requests.TryTake(lengthBytes))
+        {
+            throw RequestBytes.Refusal(lengthBytes, requests);
         }
     }
 
@@ -77,5 +91,9 @@ internal sealed class GrpcConnection(
     /// <summary>Cuts it off.</summary>
     public void Abort() => abort();
 
-    public void Dispose() => LongMessages.Dispose();
+    public void Dispose()
+    {
+        Requests.Dispose();
+        LongMessages.Dispose();
+    }
 }

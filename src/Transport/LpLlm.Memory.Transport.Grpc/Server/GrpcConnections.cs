@@ -23,6 +23,7 @@ internal sealed class GrpcConnections(
     private const int FirstCallTimeouts = 6;
 
     private readonly uint _ownUserId = OperatingSystem.IsLinux() ? SocketNative.GetUserId() : 0;
+    private readonly PeerBudget _requests = RequestBytes.BudgetOf(handler, limits);
     private readonly UserConnections _users = new(maxConnections, OperatingSystem.IsLinux() ? SocketNative.GetUserId() : 0);
 
     public async Task RunAsync(ConnectionContext context, ConnectionDelegate http)
@@ -102,7 +103,7 @@ internal sealed class GrpcConnections(
             refusal = GrpcStatus.Of(fault);
         }
 
-        return new GrpcConnection(peer, socket.AddressFamily == AddressFamily.Unix, pool, refusal, limits, time, context.Abort, context.ConnectionClosed);
+        return new GrpcConnection(peer, socket.AddressFamily == AddressFamily.Unix, pool, refusal, _requests, limits, time, context.Abort, context.ConnectionClosed);
     }
 
     /// <summary>

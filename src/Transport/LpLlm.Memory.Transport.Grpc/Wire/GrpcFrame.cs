@@ -14,9 +14,21 @@ internal static class GrpcFrame
     public static bool TryRead(ref ReadOnlySequence<byte> buffer, int maxMessageBytes, out ReadOnlySequence<byte> message)
     {
         message = default;
-        if (buffer.Length < HeaderLength)
+        if (TryReadLength(buffer, maxMessageBytes) is not { } length || buffer.Length - HeaderLength < length)
         {
             return false;
+        }
+
+        message = buffer.Slice(HeaderLength, length);
+        buffer = buffer.Slice(message.End);
+        return true;
+    }
+
+    private static int? TryReadLength(in ReadOnlySequence<byte> buffer, int maxMessageBytes)
+    {
+        if (buffer.Length < HeaderLength)
+        {
+            return null;
         }
 
         Span<byte> header = stackalloc byte[HeaderLength];
@@ -30,19 +42,7 @@ internal static class GrpcFrame
 
         // As uint: 2^32 - 1 would be -1 as an int, and pass.
         var length = BinaryPrimitives.ReadUInt32BigEndian(header[1..]);
-        if (length > (uint)maxMessageBytes)
-        {
-            throw TooLong(length, maxMessageBytes);
-        }
-
-        if (buffer.Length - HeaderLength < length)
-        {
-            return false;
-        }
-
-        message = buffer.Slice(HeaderLength, length);
-        buffer = buffer.Slice(message.End);
-        return true;
+        return length <= (uint)maxMessageBytes ? (int)length : throw TooLong(length, maxMessageBytes);
     }
 
     public static PoolFaultException TooLong(long lengthBytes, int maxMessageBytes) =>
@@ -55,13 +55,25 @@ internal static class GrpcFrame
     }
 
     /// <summary>The next message, or null at the end of the stream.</summary>
+    /// <param name="reader">The stream.</param>
+    /// <param name="maxMessageBytes">Longer ones are refused.</param>
+    /// <param name="announced">Gets the message's length once, before the rest arrives; throws to refuse it.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="PoolFaultException">As for <see cref="TryRead"/>, or the stream ends within a message.</exception>
-    public static async ValueTask<byte[]?> ReadAsync(PipeReader reader, int maxMessageBytes, CancellationToken cancellationToken)
+    public static async ValueTask<byte[]?> ReadAsync(
+        PipeReader reader, int maxMessageBytes, Action<int>? announced, CancellationToken cancellationToken)
     {
+        var isAnnounced = announced is null;
         while (true)
         {
             var result = await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
             var buffer = result.Buffer;
+            if (!isAnnounced && TryReadLength(buffer, maxMessageBytes) is { } length)
+            {
+                announced!(length);
+                isAnnounced = true;
+            }
+
             if (TryRead(ref buffer, maxMessageBytes, out var message))
             {
                 var bytes = message.ToArray();

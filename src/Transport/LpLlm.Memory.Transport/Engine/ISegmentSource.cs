@@ -11,6 +11,16 @@ internal interface ISegmentSource
     /// <exception cref="MemorySourceException">The memory cannot be had; nothing is kept but <see cref="MemorySourceException.QuarantinedBytes"/>.</exception>
     ValueTask<Segment> CreateAsync(long lengthBytes, CancellationToken cancellationToken);
 
+    /// <summary>Refuses what can never be had, whatever is given back meanwhile. Says nothing of what is free now.</summary>
+    /// <exception cref="MemorySourceException">A limit of this process is lower.</exception>
+    void EnsureAllowed(long totalBytes)
+    {
+    }
+
+    /// <summary>Tells memory from all other of this host, by its descriptor alone: nothing is mapped.</summary>
+    /// <exception cref="MemorySourceException">The descriptor leads to no file.</exception>
+    ulong Identify(SafeFileHandle file);
+
     /// <summary>
     /// Makes a segment of memory that a client has held since before this server started: checks seals, kind and length, then maps and
     /// page-locks it. Its content stays.

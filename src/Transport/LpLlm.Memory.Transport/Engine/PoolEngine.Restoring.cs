@@ -21,18 +21,16 @@ internal sealed partial class PoolEngine
     {
         var adopted = new List<Segment>();
         var surplus = new List<Segment>();
-        var inodes = new HashSet<ulong>();
         try
         {
             Change(_ => CheckRestoreUnsynchronized(session, leaseToken, name, segments));
+            var inodes = segments.Select(segment => _source.Identify(segment.File)).ToList();
+
+            // Before any of it is mapped: mapping and page-locking take the server's time, and the limits are there to bound that too.
+            Change(after => CheckNewUnsynchronized(session, leaseToken, segments, inodes, after));
             foreach (var (file, lengthBytes) in segments)
             {
                 adopted.Add(await _source.AdoptAsync(file, lengthBytes, cancellationToken).ConfigureAwait(false));
-                if (!inodes.Add(adopted[^1].Inode))
-                {
-                    // At once: one file named 4096 times would be 4096 mappings before it is refused.
-                    throw EngineFaults.Invalid("The same memory was presented twice.");
-                }
             }
 
             return Change(after => CommitRestoreUnsynchronized(session, leaseToken, name, adopted, surplus, after));
@@ -104,6 +102,18 @@ internal sealed partial class PoolEngine
         {
             throw EngineFaults.Invalid($"Segments of {sum} B were presented, which no host has.");
         }
+    }
+
+    private void CheckNewUnsynchronized(
+        PoolSession session, Token leaseToken, IReadOnlyList<(SafeFileHandle File, long LengthBytes)> segments, List<ulong> inodes, Deferred after)
+    {
+        if (inodes.Distinct().Count() < inodes.Count)
+        {
+            throw EngineFaults.Invalid("The same memory was presented twice.");
+        }
+
+        var news = segments.Where((_, i) => _inventory.FindInode(inodes[i]) is null).ToList();
+        CheckRestoreLimitsUnsynchronized(session, _leases.Find(leaseToken), news.Count, news.Sum(segment => segment.LengthBytes), after);
     }
 
     private void CheckRestoreLimitsUnsynchronized(PoolSession session, Lease? lease, int newSegments, long newBytes, Deferred after)

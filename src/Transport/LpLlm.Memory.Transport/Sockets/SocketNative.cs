@@ -17,6 +17,7 @@ internal static partial class SocketNative
     public const uint EpollIn = 1;
     public const short PollIn = 1;
     public const int NoSuchProcess = 3;
+    public const int InvalidArgument = 22;
     public const int Interrupted = 4;
     public const int WouldBlock = 11;
 
@@ -37,7 +38,7 @@ internal static partial class SocketNative
     {
         var file = (int)SystemCall(OpenProcessNumber, processId, 0);
         return file >= 0 ? new SafeFileHandle(file, ownsHandle: true)
-            : Marshal.GetLastPInvokeError() == NoSuchProcess ? null
+            : Marshal.GetLastPInvokeError() is NoSuchProcess or NoSuchFile or InvalidArgument ? null // the latter two while it is being reaped, by kernel
             : throw Failure($"watch process {processId}");
     }
 

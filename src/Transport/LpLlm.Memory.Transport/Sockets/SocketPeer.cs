@@ -30,7 +30,7 @@ internal static class SocketPeer
 
         Span<byte> credentials = stackalloc byte[12];
         var length = socket.GetRawSocketOption(SocketNative.SocketLevel, SocketNative.PeerCredentials, credentials);
-        return Describe(credentials[..length], passesFiles, processId => Watch(socket, processId));
+        return Describe(credentials[..length], passesFiles, processId => Watch(processId, () => OpenPeer(socket)));
     }
 
     /// <summary>Reads a struct ucred. No credentials (pid 0, uid -1) are no identity, and above all not that of root.</summary>
@@ -99,11 +99,14 @@ internal static class SocketPeer
         return WatchOnce(process, (processId, start));
     }
 
-    private static Task? Watch(Socket socket, int processId)
+    /// <summary>Watches a process that the kernel has named: done if it is gone, null if another has its number by now.</summary>
+    /// <param name="processId">The process.</param>
+    /// <param name="openPeer">Its descriptor by way of its socket; null where the kernel has no such call, or no longer the process.</param>
+    internal static Task? Watch(int processId, Func<SafeFileHandle?> openPeer)
     {
         // Read before the descriptor is had and again after: equal, they belong to the descriptor's process.
         var startTime = ReadStartTime(processId);
-        var process = OpenPeer(socket) ?? SocketNative.OpenProcess(processId);
+        var process = openPeer() ?? SocketNative.OpenProcess(processId);
         if (process is null)
         {
             return Task.CompletedTask;
@@ -117,8 +120,10 @@ internal static class SocketPeer
 
         if (startTime is not { } start || ReadStartTime(processId) != startTime)
         {
+            // Gone just now, or another's number: whoever had it is dead, and its memory must not wait for signs of life that never come.
+            var hasExited = HasExited(process);
             process.Dispose();
-            return null;
+            return hasExited ? Task.CompletedTask : null;
         }
 
         return WatchOnce(process, (processId, start));
