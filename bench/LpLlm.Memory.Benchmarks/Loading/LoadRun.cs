@@ -49,8 +49,7 @@ internal static class LoadRun
         }
 
         table.Print();
-        Console.WriteLine("Goal: at least 0.95 of pread with O_DIRECT. Cold: the file was dropped from the page cache; a hypervisor's cache below stays.");
-        Console.WriteLine("Warm: the page cache has all of it; the store reads past the cache all the same, so that a load costs no other program its cache.");
+        Console.WriteLine("Goal: at least 0.95 of the faster pread. Cold: the file was dropped from the page cache; a hypervisor's cache below stays.");
     }
 
     private static void ReadPlainly(LoadFile model, PinnedPool pool, bool direct)

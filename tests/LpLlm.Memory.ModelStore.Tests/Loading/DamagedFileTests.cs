@@ -60,11 +60,12 @@ public sealed class DamagedFileTests
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task F2_Load_OddFilesOnADiskThatInsistsOnBlocks_ComesWhole(bool isDirect)
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    [InlineData(false, false)]
+    public async Task F2_Load_OddFilesOnADiskThatInsistsOnBlocks_ComesWhole(bool isDirect, bool hasCache)
     {
-        var disk = new FakeDisk { IsDirect = isDirect };
+        var disk = new FakeDisk { IsDirect = isDirect, HasCache = hasCache };
         disk.Add("a", 100_000, 200_008, 8, 300_016, 4096, 5000);
         var memory = new NativeModelMemory { ExtentBytes = 64 << 10 };
         await using (var catalog = New(disk, memory))

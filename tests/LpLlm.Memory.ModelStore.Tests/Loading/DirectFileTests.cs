@@ -41,6 +41,18 @@ public sealed unsafe class DirectFileTests : IDisposable
     }
 
     [Fact]
+    public void TryReadCached_FileThatWasJustWritten_ComesOrSaysThatItIsNotThere()
+    {
+        using var file = new DirectFile(_files.PathOf("a", 0));
+        new Span<byte>(_memory, 2 * LengthBytes).Fill(0xFF);
+
+        var isCached = file.TryReadCached((nint)(_memory + 1), 10_001, 5);
+
+        new ReadOnlySpan<byte>(_memory + 1, 10_001).SequenceEqual(_bytes.AsSpan(5, 10_001)).Should().Be(isCached);
+        file.TryReadCached((nint)_memory, 4096, 1 << 20).Should().BeFalse("there is no such range");
+    }
+
+    [Fact]
     public void Read_DiskFails_IOException()
     {
         using var file = new DirectFile(_files.PathOf("a", 0));

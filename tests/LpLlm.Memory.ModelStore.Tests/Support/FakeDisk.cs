@@ -15,6 +15,9 @@ internal sealed unsafe class FakeDisk : IModelDisk
     /// <summary>Whether files allow direct reads; looked at when a file is opened.</summary>
     public bool IsDirect { get; init; } = true;
 
+    /// <summary>Whether some parts of files are in the page cache.</summary>
+    public bool HasCache { get; init; }
+
     /// <summary>Called before each read, with the model and the byte over all files; may block or throw.</summary>
     public Action<string, long>? Reading { get; set; }
 
@@ -85,6 +88,19 @@ internal sealed unsafe class FakeDisk : IModelDisk
         public bool IsDirect => disk.IsDirect;
 
         public long LengthBytes => _length;
+
+        /// <summary>The page cache has every third part, and forgets the others halfway.</summary>
+        public bool TryReadCached(nint address, long lengthBytes, long offsetBytes)
+        {
+            var isCached = disk.HasCache && offsetBytes / (64 << 10) % 3 == 0;
+            var bytes = new Span<byte>((void*)address, (int)(isCached ? lengthBytes : disk.HasCache ? lengthBytes / 2 : 0));
+            for (var i = 0; i < bytes.Length; i++)
+            {
+                bytes[i] = isCached ? ByteAt(model, partition.OffsetBytes + offsetBytes + i) : (byte)0xCC;
+            }
+
+            return isCached;
+        }
 
         public long Read(nint address, long lengthBytes, long offsetBytes)
         {

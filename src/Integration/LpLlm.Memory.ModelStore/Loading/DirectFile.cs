@@ -3,18 +3,29 @@ using Microsoft.Win32.SafeHandles;
 
 namespace LpLlm.Memory.Models;
 
-/// <summary>A data file of this host, read with O_DIRECT as long as the file system allows it, else through the page cache.</summary>
+/// <summary>A data file of this host, read with O_DIRECT as long as the file system allows it, else, and what is in it, through the page cache.</summary>
 internal sealed class DirectFile : IPartitionFile
 {
     /// <summary>What addresses, offsets and lengths of direct reads are multiples of: the largest block that disks have.</summary>
     public const int BlockBytes = 4096;
 
     private readonly SafeFileHandle _file;
+    private readonly SafeFileHandle _cache; // a file that was opened again: O_DIRECT is one for all who share an opening
     private volatile bool _isDirect;
 
     public DirectFile(string path)
     {
-        _file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        _file = Open(path);
+        try
+        {
+            _cache = Open(path);
+        }
+        catch
+        {
+            _file.Dispose();
+            throw;
+        }
+
         _isDirect = LoadNative.TrySetDirect(_file, direct: true);
     }
 
@@ -45,5 +56,34 @@ internal sealed class DirectFile : IPartitionFile
         }
     }
 
-    public void Dispose() => _file.Dispose();
+    /// <summary>Copying out of the page cache is about twice as fast as a disk of 5 GB/s, and asking costs a microsecond a part.</summary>
+    public bool TryReadCached(nint address, long lengthBytes, long offsetBytes)
+    {
+        if (!LoadNative.IsCached(_cache, offsetBytes, lengthBytes))
+        {
+            return false;
+        }
+
+        for (long done = 0; done < lengthBytes;)
+        {
+            var read = LoadNative.Read(_cache, (nint)(address + done), (nint)(lengthBytes - done), offsetBytes + done);
+            if (read <= 0)
+            {
+                return false; // The disk is asked, and says what is wrong.
+            }
+
+            done += read;
+        }
+
+        return true;
+    }
+
+    public void Dispose()
+    {
+        _file.Dispose();
+        _cache.Dispose();
+    }
+
+    private static SafeFileHandle Open(string path) =>
+        File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
 }

@@ -9,18 +9,42 @@ internal sealed class PartReader(
     /// <exception cref="ModelStoreException">The file is shorter than it was, or the disk failed.</exception>
     public void Read(in ReadPart part, BounceBuffer bounce)
     {
-        var offset = part.FileOffsetBytes;
-        if (files[part.FileIndex].IsDirect && !IsAligned(part))
+        if (files[part.FileIndex].IsDirect)
         {
-            ReadBounced(part, bounce);
-            return;
+            if (TryReadCached(part))
+            {
+                return;
+            }
+
+            if (!IsAligned(part))
+            {
+                ReadBounced(part, bounce);
+                return;
+            }
         }
 
+        var offset = part.FileOffsetBytes;
         foreach (var extent in memory.Slice(part.ModelOffsetBytes, part.LengthBytes))
         {
             ReadInto(extent.Address, part.FileIndex, offset, extent.LengthBytes);
             offset += extent.LengthBytes;
         }
+    }
+
+    private bool TryReadCached(in ReadPart part)
+    {
+        var offset = part.FileOffsetBytes;
+        foreach (var extent in memory.Slice(part.ModelOffsetBytes, part.LengthBytes))
+        {
+            if (!files[part.FileIndex].TryReadCached(extent.Address, extent.LengthBytes, offset))
+            {
+                return false;
+            }
+
+            offset += extent.LengthBytes;
+        }
+
+        return true;
     }
 
     // A direct read of a tail writes whole blocks. Behind the model's last byte that is memory of nobody; behind another file's
