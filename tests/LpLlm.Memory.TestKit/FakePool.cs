@@ -8,6 +8,9 @@ public sealed class FakePool(
     string name = "fake", long capacityBytes = 1L << 30, PoolCapabilities capabilities = PoolCapabilities.None)
     : IPinnedMemoryPool, IPinnedLeaseOwner
 {
+    // Pinning takes whole pages, and no two blocks may share one.
+    private const int PageBytes = 4096;
+
     private readonly Lock _gate = new();
     private long _usedBytes;
     private long _peakBytes;
@@ -29,6 +32,9 @@ public sealed class FakePool(
 
     /// <summary>The rent, counted from 1 over the pool's life, that fails; 0 for none.</summary>
     public long FailingRent { get; set; }
+
+    /// <summary>Pins each block, for tests on a real device: 10 to 100 µs a rent; null (default) for plain memory.</summary>
+    public IHostPinner? Pinner { get; init; }
 
     /// <summary>Returned memory is never freed: for a test in which something writes to it too late on purpose.</summary>
     public bool KeepsReturnedMemory { get; set; }
@@ -103,11 +109,11 @@ public sealed class FakePool(
 
         if (fence is null)
         {
-            Free(block.Address);
+            Free(block);
         }
         else
         {
-            _ = FreeBehindAsync(block.Address, fence);
+            _ = FreeBehindAsync(block, fence);
         }
     }
 
@@ -119,26 +125,31 @@ public sealed class FakePool(
         return ValueTask.CompletedTask;
     }
 
-    private static unsafe nint Allocate(long lengthBytes, int alignmentBytes)
+    private static long WholePages(long lengthBytes) => (lengthBytes + PageBytes - 1) / PageBytes * PageBytes;
+
+    private unsafe nint Allocate(long lengthBytes, int alignmentBytes)
     {
-        var address = NativeMemory.AlignedAlloc((nuint)lengthBytes, (nuint)alignmentBytes);
-        NativeMemory.Fill(address, (nuint)lengthBytes, 0xFF);
+        var allocated = WholePages(lengthBytes);
+        var address = NativeMemory.AlignedAlloc((nuint)allocated, (nuint)Math.Max(alignmentBytes, PageBytes));
+        NativeMemory.Fill(address, (nuint)allocated, 0xFF);
+        Pinner?.Pin((nint)address, allocated);
         return (nint)address;
     }
 
-    private unsafe void Free(nint address)
+    private unsafe void Free(in LeasedBlock block)
     {
         if (!KeepsReturnedMemory)
         {
-            NativeMemory.AlignedFree((void*)address);
+            Pinner?.Unpin(block.Address, WholePages(block.LengthBytes));
+            NativeMemory.AlignedFree((void*)block.Address);
         }
     }
 
     // A fence that fails keeps the memory for ever, as a real pool does: a device may still write to it.
-    private async Task FreeBehindAsync(nint address, IFence fence)
+    private async Task FreeBehindAsync(LeasedBlock block, IFence fence)
     {
         await fence.WaitAsync();
-        Free(address);
+        Free(block);
     }
 
     private PoolSnapshot SnapshotUnsynchronized() => new()

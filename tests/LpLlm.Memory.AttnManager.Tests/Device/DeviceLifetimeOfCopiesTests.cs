@@ -1,5 +1,3 @@
-using FluentAssertions;
-
 namespace LpLlm.Memory.Attention.Tests;
 
 /// <summary>Cancelling and disposing while the device is at work.</summary>

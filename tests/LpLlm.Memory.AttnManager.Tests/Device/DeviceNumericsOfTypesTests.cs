@@ -1,5 +1,3 @@
-using FluentAssertions;
-
 namespace LpLlm.Memory.Attention.Tests;
 
 /// <summary>Element types on the device beside those of the cache, and which way keys and values take.</summary>

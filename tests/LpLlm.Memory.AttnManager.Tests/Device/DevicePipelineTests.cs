@@ -1,5 +1,3 @@
-using FluentAssertions;
-
 namespace LpLlm.Memory.Attention.Tests;
 
 /// <summary>The three stages: that they overlap, keep their order, and hold no thread.</summary>

@@ -1,5 +1,3 @@
-using FluentAssertions;
-
 namespace LpLlm.Memory.Attention.Tests;
 
 /// <summary>P1 on a device: whatever step fails, the request's caller hears of it, nothing leaks, and the sequence is as it was.</summary>

@@ -1,5 +1,3 @@
-using FluentAssertions;
-
 namespace LpLlm.Memory.Attention.Tests;
 
 /// <summary>Misuse of device requests faults the task, touches no sequence, rents nothing and asks nothing of the device.</summary>

@@ -1,5 +1,3 @@
-using FluentAssertions;
-
 namespace LpLlm.Memory.Attention.Tests;
 
 /// <summary>A manager on a simulated device, and a request whose inputs are there already.</summary>

@@ -1,5 +1,4 @@
 using System.Buffers;
-using FluentAssertions;
 
 namespace LpLlm.Memory.Attention.Tests;
 

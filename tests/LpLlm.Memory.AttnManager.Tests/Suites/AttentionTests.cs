@@ -1,5 +1,3 @@
-using FluentAssertions;
-
 namespace LpLlm.Memory.Attention.Tests;
 
 /// <summary>Results, compared with <see cref="Oracle"/>.</summary>

@@ -1,5 +1,3 @@
-using FluentAssertions;
-
 namespace LpLlm.Memory.Attention.Tests;
 
 /// <summary>A pool, managers over it, and at the end of each test the proof that every lease went back.</summary>

@@ -1,5 +1,3 @@
-using FluentAssertions;
-
 namespace LpLlm.Memory.Attention.Tests;
 
 /// <summary>P1: a request that fails faults its own task, keeps no memory and leaves its sequences as they were.</summary>

@@ -1,5 +1,3 @@
-using FluentAssertions;
-
 namespace LpLlm.Memory.Attention.Tests;
 
 /// <summary>Scales, large scores and numbers that are none.</summary>
