@@ -1,5 +1,6 @@
 using System.CommandLine;
 using LpLlm.Memory.Benchmarks.Creation;
+using LpLlm.Memory.Benchmarks.Cuda;
 using LpLlm.Memory.Benchmarks.Holes;
 using LpLlm.Memory.Benchmarks.Loading;
 using LpLlm.Memory.Benchmarks.Models;
@@ -40,9 +41,15 @@ internal static class Commands
             "workloads",
             "The field's allocator benchmarks, or those that are named.",
             (length, parsed) => WorkloadsRun.Run(length, parsed.GetValue(names)!)).Add(names);
+        var parts = CreateParts();
+        AddParsed(
+            "cuda",
+            "Copies, creation, attaching and fences on a CUDA device, or the parts that are named.",
+            (length, parsed) => CudaRun.Run(length, parsed.GetValue(parts)!)).Add(parts);
         Add("all", "All of the above; rent with BenchmarkDotNet's short run.", RunAll);
         root.Add(ReplayCommand.Create(quick));
         root.Add(CreateRentProcess());
+        root.Add(CreateAttachProcess());
         return root;
 
         void Add(string name, string description, Action<RunLength> run) => AddParsed(name, description, (length, _) => run(length));
@@ -76,6 +83,30 @@ internal static class Commands
         return command;
     }
 
+    private static Command CreateAttachProcess()
+    {
+        var endPoint = new Argument<string>("end-point");
+        var bytes = new Argument<long>("bytes");
+        var token = new Argument<string>("token");
+        var pinning = new Argument<SegmentPinning>("pinning");
+        var command = new Command(AttachProcess.Command, "The process that `cuda attach` starts.") { endPoint, bytes, token, pinning };
+        command.Hidden = true;
+        command.SetAction((parsed, _) => AttachProcess.RunAsync(
+            parsed.GetValue(endPoint)!, parsed.GetValue(bytes), parsed.GetValue(token)!, parsed.GetValue(pinning)));
+        return command;
+    }
+
+    private static Argument<string[]> CreateParts()
+    {
+        var all = CudaRun.Parts.Keys.ToArray();
+        return new Argument<string[]>("part")
+        {
+            Arity = ArgumentArity.ZeroOrMore,
+            Description = "Which parts; all of them when none is named.",
+            DefaultValueFactory = _ => all,
+        }.AcceptOnlyFromAmong(all);
+    }
+
     private static Argument<string[]> CreateNames()
     {
         var all = Workload.All.Select(workload => workload.Name).ToArray();
@@ -99,6 +130,7 @@ internal static class Commands
         SaveRun.Run(length);
         LoadRun.Run(length);
         WorkloadsRun.Run(length);
+        CudaRun.Run(length, CudaRun.Parts.Keys);
         RentRun.Run(length, brief: true);
     }
 }

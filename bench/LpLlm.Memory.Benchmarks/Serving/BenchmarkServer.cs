@@ -22,13 +22,14 @@ internal sealed class BenchmarkServer : IAsyncDisposable
 
     public EngineStatistics Statistics => _host.Services.GetRequiredService<PoolServer>().Engine!.GetStatistics();
 
-    public static async Task<BenchmarkServer> StartAsync(long capacityBytes)
+    public static async Task<BenchmarkServer> StartAsync(long capacityBytes, HugePageMode hugePages = HugePageMode.Auto)
     {
         var folder = Directory.CreateTempSubdirectory("sllm-bench-");
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.Services.AddPoolServer(options =>
         {
             options.CapacityBytes = capacityBytes;
+            options.HugePages = hugePages;
             options.AllowPageable = true; // locked or not makes no difference here
             options.QuarantineTime = TimeSpan.Zero;
             options.DrainTimeout = TimeSpan.Zero;

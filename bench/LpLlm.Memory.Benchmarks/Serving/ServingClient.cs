@@ -20,15 +20,16 @@ internal static class ServingClient
         return host;
     }
 
-    public static ServerMemorySource OpenSource(string endPoint, long capacityBytes)
+    public static ServerMemorySource OpenSource(
+        string endPoint, long capacityBytes, IHostPinner? pinner = null, SegmentPinning pinning = SegmentPinning.None)
     {
         var options = new PoolClientOptions
         {
             EndPoint = new Uri(endPoint),
             CapacityBytes = capacityBytes,
-            Pinning = SegmentPinning.None,
+            Pinning = pinning,
             AcquireTimeout = TimeSpan.FromMinutes(2), // small pages of memory that this machine's host has to find first take 2 s a GiB
         };
-        return new ServerMemorySource(options, new PipeTransport(), pinner: null, TimeProvider.System, NullLogger.Instance);
+        return new ServerMemorySource(options, new PipeTransport(), pinner, TimeProvider.System, NullLogger.Instance);
     }
 }

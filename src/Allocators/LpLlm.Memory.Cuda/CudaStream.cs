@@ -1,0 +1,155 @@
+namespace LpLlm.Memory.Cuda;
+
+/// <summary>A stream of a CUDA device, independent of the default stream.</summary>
+internal sealed class CudaStream : IDeviceStream
+{
+    // The driver refuses larger pitches (CU_DEVICE_ATTRIBUTE_MAX_PITCH); such rows go one by one.
+    private const long MaxPitchBytes = int.MaxValue;
+
+    private readonly CudaDevice _device;
+    private readonly CudaRuntime _runtime;
+    private readonly StreamFences _fences;
+    private readonly nint _handle;
+    private int _disposed;
+
+    public CudaStream(CudaDevice device)
+    {
+        _device = device;
+        _runtime = device.Runtime;
+        device.MakeCurrent();
+        _runtime.Check(_runtime.Driver.CreateStream(out _handle), "cuStreamCreate");
+        _fences = new StreamFences(device, _handle);
+    }
+
+    public IMemoryDevice Device => _device;
+
+    public nint Handle
+    {
+        get
+        {
+            ThrowIfDisposed();
+            return _handle;
+        }
+    }
+
+    public void CopyToDevice(nint hostAddress, nint deviceAddress, long lengthBytes)
+    {
+        Enter(lengthBytes);
+        CopyPieces(hostAddress, deviceAddress, lengthBytes, toDevice: true);
+    }
+
+    public void CopyToHost(nint deviceAddress, nint hostAddress, long lengthBytes)
+    {
+        Enter(lengthBytes);
+        CopyPieces(hostAddress, deviceAddress, lengthBytes, toDevice: false);
+    }
+
+    public void CopyToDevice(nint hostAddress, long hostPitchBytes, nint deviceAddress, long devicePitchBytes, long rowBytes, long rowCount) =>
+        CopyRows(hostAddress, hostPitchBytes, deviceAddress, devicePitchBytes, rowBytes, rowCount, toDevice: true);
+
+    public void CopyToHost(nint deviceAddress, long devicePitchBytes, nint hostAddress, long hostPitchBytes, long rowBytes, long rowCount) =>
+        CopyRows(hostAddress, hostPitchBytes, deviceAddress, devicePitchBytes, rowBytes, rowCount, toDevice: false);
+
+    public void WaitForStream(nint handle) => Order(first: handle, then: Handle);
+
+    public void MakeStreamWait(nint handle) => Order(first: Handle, then: handle);
+
+    public void WaitForEvent(nint handle)
+    {
+        Enter(1);
+        _runtime.Check(_runtime.Driver.WaitForEvent(_handle, handle), "cuStreamWaitEvent");
+    }
+
+    public IDeviceFence Record()
+    {
+        Enter(1);
+        return _fences.Record();
+    }
+
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        {
+            _device.MakeCurrent();
+            var code = _runtime.Driver.DestroyStream(_handle); // the driver lets what is enqueued run to its end
+            _fences.Close();
+            _runtime.Check(code, "cuStreamDestroy");
+        }
+    }
+
+    private void Enter(long lengthBytes)
+    {
+        ThrowIfDisposed();
+        ArgumentOutOfRangeException.ThrowIfLessThan(lengthBytes, 1);
+        _device.MakeCurrent();
+    }
+
+    private void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed) != 0, typeof(IDeviceStream));
+
+    /// <summary>The driver refuses a copy that leaves one registration, so it is cut where one ends.</summary>
+    private void CopyPieces(nint host, nint device, long lengthBytes, bool toDevice)
+    {
+        for (long at = 0; at < lengthBytes;)
+        {
+            var piece = _runtime.HostRanges.Use(host + (nint)at, lengthBytes - at);
+            var code = toDevice
+                ? _runtime.Driver.CopyToDevice(device + (nint)at, host + (nint)at, piece, _handle)
+                : _runtime.Driver.CopyToHost(host + (nint)at, device + (nint)at, piece, _handle);
+            _runtime.Check(code, toDevice ? "cuMemcpyHtoDAsync" : "cuMemcpyDtoHAsync", piece);
+            at += piece;
+        }
+    }
+
+    private void CopyRows(nint host, long hostPitch, nint device, long devicePitch, long rowBytes, long rowCount, bool toDevice)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(rowCount, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(hostPitch, rowBytes);
+        ArgumentOutOfRangeException.ThrowIfLessThan(devicePitch, rowBytes);
+        Enter(rowBytes);
+        if (hostPitch == rowBytes && devicePitch == rowBytes)
+        {
+            CopyPieces(host, device, rowBytes * rowCount, toDevice);
+            return;
+        }
+
+        for (long row = 0; row < rowCount;)
+        {
+            var (hostRow, deviceRow) = (host + (nint)(row * hostPitch), device + (nint)(row * devicePitch));
+            var rows = Math.Max(hostPitch, devicePitch) <= MaxPitchBytes ? RowsWithin(hostRow, hostPitch, rowBytes, rowCount - row) : 0;
+            if (rows < 2)
+            {
+                CopyPieces(hostRow, deviceRow, rowBytes, toDevice);
+                row++;
+                continue;
+            }
+
+            var copy = toDevice
+                ? RowCopy.ToDevice(hostRow, hostPitch, deviceRow, devicePitch, rowBytes, rows)
+                : RowCopy.ToHost(deviceRow, devicePitch, hostRow, hostPitch, rowBytes, rows);
+            _runtime.Check(_runtime.Driver.CopyRows(copy, _handle), "cuMemcpy2DAsync", rowBytes * rows);
+            row += rows;
+        }
+    }
+
+    /// <summary>How many whole rows lie within one registration.</summary>
+    private long RowsWithin(nint host, long pitch, long rowBytes, long rowCount)
+    {
+        var within = _runtime.HostRanges.Use(host, (rowCount - 1) * pitch + rowBytes);
+        return within < rowBytes ? 0 : (within - rowBytes) / pitch + 1;
+    }
+
+    private void Order(nint first, nint then)
+    {
+        Enter(1);
+        var borrowed = _fences.TakeEvent();
+        try
+        {
+            _runtime.Check(_runtime.Driver.RecordEvent(borrowed, first), "cuEventRecord");
+            _runtime.Check(_runtime.Driver.WaitForEvent(then, borrowed), "cuStreamWaitEvent");
+        }
+        finally
+        {
+            _fences.GiveBackEvent(borrowed); // the wait stands for this recording, whatever the event is used for next
+        }
+    }
+}

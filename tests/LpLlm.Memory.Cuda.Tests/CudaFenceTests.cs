@@ -1,0 +1,135 @@
+using LpLlm.Memory.Cuda.Driver;
+
+namespace LpLlm.Memory.Cuda;
+
+public sealed class CudaFenceTests
+{
+    private readonly SimulatedCudaDriver _driver = new();
+    private readonly CudaDevice _device;
+
+    public CudaFenceTests() => _device = new CudaRuntime(_driver).Devices[0];
+
+    [Fact]
+    public async Task IsCompleted_OnceItWas_AsksTheDriverNoMore()
+    {
+        using var stream = _device.CreateStream();
+        var fence = stream.Record();
+        await fence.WaitAsync().DefaultTimeout();
+        var queries = _driver.Queries;
+
+        for (var i = 0; i < 100; i++)
+        {
+            fence.IsCompleted.Should().BeTrue();
+        }
+
+        _driver.Queries.Should().Be(queries);
+    }
+
+    [Fact]
+    public void IsCompleted_WorkIsHeld_IsFalseUntilItIsDone()
+    {
+        using var stream = _device.CreateStream();
+        _driver.IsHeld = true;
+        var fence = stream.Record();
+
+        fence.IsCompleted.Should().BeFalse();
+        _driver.IsHeld = false;
+        SpinWait.SpinUntil(() => fence.IsCompleted, TimeSpan.FromSeconds(30)).Should().BeTrue();
+    }
+
+    [Fact]
+    public async Task WaitAsync_Cancelled_StopsWaitingAndTheFenceGoesOn()
+    {
+        using var stream = _device.CreateStream();
+        using var cancellation = new CancellationTokenSource();
+        _driver.IsHeld = true;
+        var fence = stream.Record();
+        var wait = fence.WaitAsync(cancellation.Token).AsTask();
+
+        await cancellation.CancelAsync();
+
+        await wait.Awaiting(each => each.DefaultTimeout()).Should().ThrowAsync<OperationCanceledException>();
+        _driver.IsHeld = false;
+        await fence.WaitAsync().DefaultTimeout();
+    }
+
+    [Fact]
+    public async Task WaitAsync_ManyOnSeveralStreams_AllComplete()
+    {
+        var streams = Enumerable.Range(0, 4).Select(_ => _device.CreateStream()).ToList();
+        var fences = Enumerable.Range(0, 200).Select(i => streams[i % 4].Record()).ToList();
+
+        await Task.WhenAll(fences.Select(fence => fence.WaitAsync().AsTask())).DefaultTimeout();
+
+        streams.ForEach(stream => stream.Dispose());
+        fences.Should().OnlyContain(fence => fence.IsCompleted);
+    }
+
+    [Fact]
+    public async Task WaitAsync_TheDeviceBreaksDown_FailsAndTheFenceNeverCompletes()
+    {
+        using var stream = _device.CreateStream();
+        _driver.IsHeld = true;
+        var (first, second) = (stream.Record(), stream.Record());
+        var wait = first.WaitAsync().AsTask();
+
+        _driver.BreakDown(700);
+
+        (await wait.Awaiting(each => each.DefaultTimeout()).Should().ThrowAsync<CudaException>()).Which.ErrorCode.Should().Be(700);
+        first.IsCompleted.Should().BeFalse();
+        await second.Awaiting(each => each.WaitAsync().DefaultTimeout()).Should().ThrowAsync<CudaException>();
+        _driver.BreakDown(0);
+    }
+
+    [Fact]
+    public async Task Record_OneAfterTheOther_UsesTheSameEventsAgain()
+    {
+        using var stream = _device.CreateStream();
+        for (var i = 0; i < 500; i++)
+        {
+            await stream.Record().WaitAsync().DefaultTimeout();
+        }
+
+        _driver.EventsMade.Should().Be(1);
+    }
+
+    [Fact]
+    public void Record_NobodyEverAsks_KeepsFewEvents()
+    {
+        using var stream = _device.CreateStream();
+        for (var i = 0; i < 5000; i++)
+        {
+            stream.Record();
+        }
+
+        _driver.EventsMade.Should().BeLessThan(1000);
+    }
+
+    [Fact]
+    public async Task Dispose_FencesAreOutstanding_TheyCompleteAndTheirEventsAreDestroyed()
+    {
+        _driver.IsHeld = true;
+        var stream = _device.CreateStream();
+        var fences = Enumerable.Range(0, 5).Select(_ => stream.Record()).ToList();
+
+        stream.Dispose();
+        _driver.IsHeld = false;
+
+        await fences[^1].WaitAsync().DefaultTimeout();
+        await TestTimeouts.UntilAsync(() => _driver.LiveEvents == 0);
+        fences.Should().OnlyContain(fence => fence.IsCompleted);
+        stream.Invoking(each => each.Record()).Should().Throw<ObjectDisposedException>();
+    }
+
+    [Fact]
+    public async Task Dispose_NobodyAwaitsItsFences_TheirEventsAreDestroyedAllTheSame()
+    {
+        var stream = _device.CreateStream();
+        stream.Record();
+        stream.WaitForStream(0);
+
+        stream.Dispose();
+
+        await TestTimeouts.UntilAsync(() => _driver.LiveEvents == 0);
+    }
+}

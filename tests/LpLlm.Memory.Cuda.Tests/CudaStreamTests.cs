@@ -1,0 +1,161 @@
+using FsCheck;
+using FsCheck.Fluent;
+using LpLlm.Memory.Cuda.Driver;
+
+namespace LpLlm.Memory.Cuda;
+
+public sealed class CudaStreamTests
+{
+    private const int SliceBytes = 2 << 20;
+
+    private readonly SimulatedCudaDriver _driver = new();
+    private readonly CudaRuntime _runtime;
+    private readonly CudaDevice _device;
+
+    public CudaStreamTests()
+    {
+        _runtime = new CudaRuntime(_driver);
+        _device = _runtime.Devices[0];
+    }
+
+    [Fact]
+    public async Task Copy_OverSeveralRegistrations_IsCutWhereOneEnds()
+    {
+        using var pinner = Pinner();
+        using var memory = new HostBytes(5 * SliceBytes);
+        memory.Fill(1);
+        var expected = memory.Span.ToArray();
+        pinner.Pin(memory.Address, memory.LengthBytes);
+        using var buffer = _device.Allocate(memory.LengthBytes);
+        using var stream = _device.CreateStream();
+
+        stream.CopyToDevice(memory.Address, buffer.Address, memory.LengthBytes);
+        await stream.Record().WaitAsync().DefaultTimeout();
+        memory.Span.Clear();
+        stream.CopyToHost(buffer.Address, memory.Address, memory.LengthBytes);
+        await stream.Record().WaitAsync().DefaultTimeout();
+
+        memory.Span.SequenceEqual(expected).Should().BeTrue();
+        _driver.CopyStreams.Should().HaveCount(10, "each way takes one copy for each of five slices");
+        pinner.Unpin(memory.Address, memory.LengthBytes);
+    }
+
+    [Fact]
+    public void Copy_AnyPartAndRows_MovesExactlyThem() => Prop.ForAll(
+        (from pieces in Gen.Choose(1, 4)
+         from offset in Gen.Choose(0, SliceBytes)
+         from row in Gen.Choose(1, SliceBytes)
+         from gap in Gen.OneOf(Gen.Constant(0), Gen.Choose(0, SliceBytes))
+         from rows in Gen.Choose(1, 6)
+         select (pieces, offset, row, gap, rows)).ToArbitrary(),
+        shape => CopyRows(shape.pieces, shape.offset, shape.row, shape.gap, shape.rows)).Check(Config.QuickThrowOnFailure.WithMaxTest(40));
+
+    [Fact]
+    public void C11_Copy_IntoRowsOfLongerOnes_WritesIntoTheMemoryItself() => CopyRows(2, 100, 64, 36, 6);
+
+    [Fact]
+    public async Task C11_Copy_NeverGoesToTheDefaultStreamAndNeverWaits()
+    {
+        using var source = new HostBytes(4096);
+        using var buffer = _device.Allocate(4096);
+        using var stream = _device.CreateStream();
+        _driver.IsHeld = true;
+
+        stream.CopyToDevice(source.Address, buffer.Address, 4096);
+        stream.CopyToDevice(source.Address, 128, buffer.Address, 64, 64, 8);
+        var fence = stream.Record();
+
+        fence.IsCompleted.Should().BeFalse("the calls returned before anything was done");
+        _driver.CopyStreams.Should().OnlyContain(handle => handle == stream.Handle).And.NotContain(0);
+        _driver.IsHeld = false;
+        await fence.WaitAsync().DefaultTimeout();
+    }
+
+    [Fact]
+    public void C11_Copy_Refused_CarriesTheDriversText()
+    {
+        using var source = new HostBytes(4096);
+        using var stream = _device.CreateStream();
+
+        var error = stream.Invoking(each => each.CopyToDevice(source.Address, 4096, 4096)).Should().Throw<CudaException>().Which;
+
+        error.Message.Should().Contain("cuMemcpyHtoDAsync of 4096 B").And.Contain("SIMULATED_1").And.Contain("simulated error 1");
+        error.Remedy.Should().NotBeEmpty();
+    }
+
+    [Theory]
+    [InlineData(0, 10, 10, 1)]
+    [InlineData(10, 9, 10, 1)]
+    [InlineData(10, 10, 9, 1)]
+    [InlineData(10, 10, 10, 0)]
+    public void Copy_RowsThatCannotBe_Throws(long row, long hostPitch, long devicePitch, long rows)
+    {
+        using var stream = _device.CreateStream();
+
+        stream.Invoking(each => each.CopyToDevice(1, hostPitch, 1, devicePitch, row, rows)).Should().Throw<ArgumentOutOfRangeException>();
+        _driver.CopyStreams.Should().BeEmpty();
+    }
+
+    [Fact]
+    public void WaitForEvent_UnknownHandle_Throws()
+    {
+        using var stream = _device.CreateStream();
+
+        stream.Invoking(each => each.WaitForEvent(0x999)).Should().Throw<CudaException>().Which.ErrorCode.Should().Be(CudaError.InvalidHandle);
+        stream.Invoking(each => each.WaitForStream(0x999)).Should().Throw<CudaException>();
+        stream.Invoking(each => each.MakeStreamWait(0x999)).Should().Throw<CudaException>();
+        _driver.LiveEvents.Should().Be(1, "the event that was borrowed is kept for the next");
+    }
+
+    [Fact]
+    public async Task MakeStreamWait_ACallersStream_ComesAfterWhatWasEnqueued()
+    {
+        using var memory = new HostBytes(64);
+        memory.Fill(3);
+        using var back = new HostBytes(64);
+        using var buffer = _device.Allocate(64);
+        using var ours = _device.CreateStream();
+        using var callers = _device.CreateStream();
+
+        ours.CopyToDevice(memory.Address, buffer.Address, 64);
+        ours.MakeStreamWait(callers.Handle);
+        callers.CopyToHost(buffer.Address, back.Address, 64);
+        await callers.Record().WaitAsync().DefaultTimeout();
+
+        back.Span.SequenceEqual(memory.Span).Should().BeTrue();
+    }
+
+    private void CopyRows(int pieces, int offset, int row, int gap, int rows)
+    {
+        using var pinner = Pinner();
+        var span = (rows - 1) * (row + gap) + row;
+        using var source = new HostBytes(offset + span + pieces * SliceBytes);
+        using var target = new HostBytes(source.LengthBytes);
+        source.Fill(rows);
+        pinner.Pin(source.Address, pieces * SliceBytes);
+        pinner.Pin(target.Address, pieces * SliceBytes);
+        using var buffer = _device.Allocate((long)row * rows);
+        using var stream = _device.CreateStream();
+
+        stream.CopyToDevice(source.Address + offset, row + gap, buffer.Address, row, row, rows);
+        stream.CopyToHost(buffer.Address, row, target.Address + offset, row + gap, row, rows);
+        var fence = stream.Record();
+        SpinWait.SpinUntil(() => fence.IsCompleted, TimeSpan.FromSeconds(30)).Should().BeTrue();
+
+        for (var at = 0; at < target.LengthBytes; at++)
+        {
+            var inRows = at - offset;
+            var expected = inRows >= 0 && inRows < span && inRows % (row + gap) < row ? source.Span[at] : 0;
+            if (target.Span[at] != expected)
+            {
+                target.Span[at].Should().Be((byte)expected, $"of byte {at}");
+            }
+        }
+
+        pinner.Unpin(source.Address, pieces * SliceBytes);
+        pinner.Unpin(target.Address, pieces * SliceBytes);
+    }
+
+    private CudaHostPinner Pinner() =>
+        new(_runtime, new CudaHostMemoryOptions { Registration = HostRegistration.Lazy, SliceBytes = SliceBytes });
+}
