@@ -8,7 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 publish() { # project, folder
-  dotnet publish "$1" -c Release -o "$work/app/$2" -v q -nodeReuse:false -m:1 -p:GenerateDocumentationFile=false -p:DebugType=portable
+  dotnet publish "$1" -c Release -o "$work/app/$2" -v q -nodeReuse:false -m:1
 }
 
 publish tests/LpLlm.Memory.Cuda.Tests tests
@@ -32,7 +32,7 @@ if [ ! -f "$cache" ]; then
 fi
 cp "$cache" .bundle/runtime.tar.xz
 cp eng/gpu-run.sh .bundle/gpu-run.sh
-git rev-parse HEAD > .bundle/commit
+echo "$(git rev-parse HEAD), made $(date -u +%Y-%m-%dT%H:%M:%SZ)" > .bundle/commit
 size=$(du -sb .bundle | cut -f1)
 echo "bundle of $((size / 1024)) KiB in .bundle, commit $(cut -c1-12 .bundle/commit)"
 [ "$size" -le $((60 * 1024 * 1024)) ] || { echo "more than 60 MiB: leave something out"; exit 1; }

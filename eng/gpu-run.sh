@@ -12,9 +12,10 @@ mkdir -p "$OUT"
 failed=0
 
 unpack() {
-  if [ ! -f "$home/ready" ]; then
+  if ! cmp -s "$bundle/commit" "$home/commit"; then
+    rm -rf "$home"
     mkdir -p "$home/dotnet" "$home/app"
-    tar -C "$home/dotnet" -xJf "$bundle/runtime.tar.xz" && tar -C "$home/app" -xJf "$bundle/app.tar.xz" && touch "$home/ready" || exit 1
+    tar -C "$home/dotnet" -xJf "$bundle/runtime.tar.xz" && tar -C "$home/app" -xJf "$bundle/app.tar.xz" && cp "$bundle/commit" "$home/commit" || exit 1
   fi
   export DOTNET_ROOT="$home/dotnet" DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 LPLLM_REPOSITORY="$repository"
   export PATH="$PATH:/usr/local/cuda/bin"
@@ -74,7 +75,7 @@ run_bench() {
   for each in "${parts[@]}"; do
     # 40 GiB for what asks for 16 GiB, twice in the daemon's and the client's names; the 4 KiB rows of the others want the memory free.
     case $each in attach) reserve 9216 ;; *) reserve 0 ;; esac
-    part "bench-$each" 120 "$dotnet" exec "$bench" cuda "$each" || failed=1
+    part "bench-$each" 170 "$dotnet" exec "$bench" cuda "$each" || failed=1
   done
   reserve 0
 }

@@ -62,6 +62,7 @@ public partial class DocumentTests
                 typeof(LeakDetectionOptions),
                 typeof(AttnManagerOptions),
                 typeof(ModelStoreOptions),
+                typeof(CudaHostMemoryOptions),
             }
                 .SelectMany(options => options.GetProperties())
                 .Select(property => property.Name));

@@ -12,8 +12,8 @@ public partial class FaultTests
         .Select(match => match.Groups[1].Value)
         .ToHashSet();
 
-    /// <summary>The pool server's faults, S1 to S9, and its client's, C1 to C10. C11 is about copies of a device: its tests come with the device.</summary>
-    public static TheoryData<string> Faults => [.. Enumerable.Range(1, 9).Select(i => $"S{i}"), .. Enumerable.Range(1, 10).Select(i => $"C{i}")];
+    /// <summary>The pool server's faults, S1 to S9, and its client's, C1 to C11.</summary>
+    public static TheoryData<string> Faults => [.. Enumerable.Range(1, 9).Select(i => $"S{i}"), .. Enumerable.Range(1, 11).Select(i => $"C{i}")];
 
     /// <summary>Of the table "Failure modes, correct behaviour, automated test", 1 to 34.</summary>
     public static TheoryData<string> Rows => [.. Enumerable.Range(1, 34).Select(i => $"Row{i:00}")];

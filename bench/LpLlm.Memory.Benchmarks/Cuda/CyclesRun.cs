@@ -38,7 +38,7 @@ internal static class CyclesRun
                         With((stream, n) => CopyAlone(pool, stream, buffer, n)),
                     ],
                     warmUpRounds: 1,
-                    length.IsQuick ? 1 : 5);
+                    length.IsQuick ? 1 : 3);
                 table.Add(
                     $"{streamCount} streams, {(threads ? "a thread each" : "one thread")}",
                     $"{Medians.Median(samples[0]):0}",
