@@ -192,7 +192,7 @@ public abstract class MemoryDeviceContract : IDisposable
         fences.Should().OnlyContain(fence => fence.IsCompleted);
         fences.Select(fence => fence.StreamKey).Distinct().Should().ContainSingle().Which.Should().NotBeNull();
         other.Record().StreamKey.Should().NotBeNull().And.NotBe(fences[0].StreamKey);
-        fences.Select(fence => fence.EventHandle).Should().OnlyHaveUniqueItems();
+        fences.Select(fence => fence.EventHandle).Should().NotContain(0);
         await fences[0].WaitAsync().DefaultTimeout();
     }
 

@@ -9,6 +9,7 @@ internal static class CudaRun
     {
         ["copies"] = CopiesRun.Run,
         ["create"] = CreateRegisteredRun.Run,
+        ["register"] = RegisterRun.Run,
         ["attach"] = AttachRegisteredRun.Run,
         ["cycles"] = CyclesRun.Run,
     };

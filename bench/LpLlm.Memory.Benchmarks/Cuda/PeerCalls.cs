@@ -13,11 +13,16 @@ internal static unsafe partial class PeerCalls
     /// <summary>Memory as the driver makes it, page-locked and registered.</summary>
     public static nint HostAllocate(long lengthBytes)
     {
+        CudaRuntime.Shared.Devices[0].MakeCurrent();
         Check(cuMemHostAlloc(out var address, (nint)lengthBytes, Portable));
         return address;
     }
 
-    public static void HostFree(nint address) => Check(cuMemFreeHost(address));
+    public static void HostFree(nint address)
+    {
+        CudaRuntime.Shared.Devices[0].MakeCurrent();
+        Check(cuMemFreeHost(address));
+    }
 
     public static string NameOf(CudaDevice device)
     {

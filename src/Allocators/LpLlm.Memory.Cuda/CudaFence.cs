@@ -1,19 +1,20 @@
 namespace LpLlm.Memory;
 
-/// <summary>A recorded CUDA event. Nothing blocks in it: who awaits is told by a thread that asks the driver. Thread-safe.</summary>
+/// <summary>A point in a CUDA stream's work. Nothing blocks in it: who awaits is told by a thread that asks the driver. Thread-safe.</summary>
 public sealed class CudaFence : IDeviceFence
 {
     private readonly StreamFences _fences;
 
-    internal CudaFence(StreamFences fences, long number, nint eventHandle)
+    internal CudaFence(StreamFences fences, long number)
     {
         _fences = fences;
         Number = number;
-        EventHandle = eventHandle;
     }
 
     /// <inheritdoc/>
-    public nint EventHandle { get; }
+    /// <exception cref="CudaException">The event could not be recorded.</exception>
+    /// <exception cref="ObjectDisposedException">The stream was disposed, and the fence has completed.</exception>
+    public nint EventHandle => _fences.EventOf(Number);
 
     /// <inheritdoc/>
     public bool IsCompleted => _fences.HasCompleted(Number);

@@ -18,7 +18,7 @@ internal sealed class CudaStream : IDeviceStream
         _runtime = device.Runtime;
         device.MakeCurrent();
         _runtime.Check(_runtime.Driver.CreateStream(out _handle), "cuStreamCreate");
-        _fences = new StreamFences(device, _handle);
+        _fences = new StreamFences(device, new StreamHandle(_runtime.Driver, _handle));
     }
 
     public IMemoryDevice Device => _device;
@@ -56,14 +56,16 @@ internal sealed class CudaStream : IDeviceStream
 
     public void WaitForEvent(nint handle)
     {
-        Enter(1);
+        ThrowIfDisposed();
+        _device.MakeCurrent();
+        _fences.BeforeWork(long.MaxValue);
         _runtime.Check(_runtime.Driver.WaitForEvent(_handle, handle), "cuStreamWaitEvent");
     }
 
     public IDeviceFence Record()
     {
-        Enter(1);
-        return _fences.Record();
+        ThrowIfDisposed();
+        return _fences.Add();
     }
 
     public void Dispose()
@@ -71,9 +73,7 @@ internal sealed class CudaStream : IDeviceStream
         if (Interlocked.Exchange(ref _disposed, 1) == 0)
         {
             _device.MakeCurrent();
-            var code = _runtime.Driver.DestroyStream(_handle); // the driver lets what is enqueued run to its end
             _fences.Close();
-            _runtime.Check(code, "cuStreamDestroy");
         }
     }
 
@@ -82,6 +82,7 @@ internal sealed class CudaStream : IDeviceStream
         ThrowIfDisposed();
         ArgumentOutOfRangeException.ThrowIfLessThan(lengthBytes, 1);
         _device.MakeCurrent();
+        _fences.BeforeWork(lengthBytes);
     }
 
     private void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed) != 0, typeof(IDeviceStream));
@@ -105,7 +106,7 @@ internal sealed class CudaStream : IDeviceStream
         ArgumentOutOfRangeException.ThrowIfLessThan(rowCount, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(hostPitch, rowBytes);
         ArgumentOutOfRangeException.ThrowIfLessThan(devicePitch, rowBytes);
-        Enter(rowBytes);
+        Enter(rowBytes > long.MaxValue / rowCount ? long.MaxValue : rowBytes * rowCount);
         if (hostPitch == rowBytes && devicePitch == rowBytes)
         {
             CopyPieces(host, device, rowBytes * rowCount, toDevice);
@@ -140,8 +141,10 @@ internal sealed class CudaStream : IDeviceStream
 
     private void Order(nint first, nint then)
     {
-        Enter(1);
-        var borrowed = _fences.TakeEvent();
+        ThrowIfDisposed();
+        _device.MakeCurrent();
+        _fences.BeforeWork(long.MaxValue);
+        _runtime.Check(_fences.Events.TryTake(out var borrowed), "cuEventCreate");
         try
         {
             _runtime.Check(_runtime.Driver.RecordEvent(borrowed, first), "cuEventRecord");
@@ -149,7 +152,7 @@ internal sealed class CudaStream : IDeviceStream
         }
         finally
         {
-            _fences.GiveBackEvent(borrowed); // the wait stands for this recording, whatever the event is used for next
+            _fences.Events.GiveBack(borrowed); // the wait stands for this recording, whatever the event is used for next
         }
     }
 }

@@ -4,8 +4,8 @@ namespace LpLlm.Memory;
 public interface IDeviceFence : IFence
 {
     /// <summary>
-    /// The driver's handle of the event, on which a stream of the caller's can wait. Valid until the fence's stream is disposed; events are used
-    /// again, so that once the fence has completed it may stand for a later point, which makes who waits for it wait longer, never shorter.
+    /// The driver's handle of an event behind the fence, on which a stream of the caller's can wait. Valid until the fence's stream is disposed.
+    /// Fences may share an event, and events are used again, so that it may stand for a later point: who waits for it waits longer, never shorter.
     /// </summary>
     nint EventHandle { get; }
 }

@@ -13,7 +13,7 @@ internal sealed class CompletionPoller
     private static readonly TimeSpan Spinning = TimeSpan.FromMicroseconds(100);
     private static readonly TimeSpan Yielding = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(10);
-    private const int PauseLength = 40; // some 2 us between two questions, each 0.3 us of the driver's time
+    private const int PauseLength = 200; // some 7 us between two questions, each of which holds up whoever calls the driver
 
     private readonly ConcurrentQueue<StreamFences> _added = new();
     private readonly object _wake = new();

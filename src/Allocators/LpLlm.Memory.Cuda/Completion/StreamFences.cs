@@ -1,58 +1,75 @@
 namespace LpLlm.Memory.Cuda;
 
 /// <summary>
-/// The fences of one stream, which complete in order: their events, used again and again, and who awaits them. Asking about a fence that has
-/// completed is a comparison of two numbers.
+/// The fences of one stream, which complete in order. Asking about a fence that has completed is a comparison of two numbers. An event costs as
+/// much as a small copy, 2 to 3 us, so that several fences share one: it is recorded when somebody asks, or before more work comes than
+/// a fence may be late by.
 /// </summary>
-/// <remarks>Thread-safe; the driver is never called under the gate. After a failure no further fence completes, and all waits fail.</remarks>
-internal sealed class StreamFences(CudaDevice device, nint stream)
+/// <remarks>Thread-safe but for the owner's members; the driver is never called under the gate. After a failure no further fence completes, and all waits fail.</remarks>
+internal sealed class StreamFences(CudaDevice device, StreamHandle stream)
 {
-    // Fences that nobody asks about would pile up events; asking at this many keeps them few, and 64 KiB copies take longer than the asking.
-    private const int ManyEvents = 256;
+    // What a fence may wait for beyond its own work: eight small copies take the device some 20 us.
+    private const int MostLateCopies = 8;
+    private const long MostLateBytes = 128 << 10;
+
+    // Fences that nobody asks about would pile up events: asking at this many keeps them few.
+    private const int ManyEvents = 64;
 
     private readonly Lock _gate = new();
     private readonly Queue<(long Number, nint Event)> _recorded = new();
-    private readonly Stack<nint> _free = new();
     private readonly List<CudaFence> _awaited = [];
+    private readonly EventCache _events = new(device.Runtime);
     private readonly CudaRuntime _runtime = device.Runtime;
     private long _lastNumber;
+    private long _coveredNumber;
     private long _completed;
+    private int _lateCopies;
+    private long _lateBytes;
     private Exception? _failure;
     private int _asking;
     private bool _isWatched;
     private bool _isClosed;
 
-    /// <summary>Records an event on the stream. One call at a time, as for all calls of a stream.</summary>
-    public CudaFence Record()
+    public EventCache Events => _events;
+
+    /// <summary>Makes a fence for what is enqueued so far. The owner's.</summary>
+    public CudaFence Add()
     {
-        var taken = TakeEvent();
-        var code = _runtime.Driver.RecordEvent(taken, stream);
-        if (code != CudaError.Success)
+        if (Volatile.Read(ref _coveredNumber) == _lastNumber)
         {
-            GiveBackEvent(taken);
-            throw CudaError.ToException(_runtime.Driver, code, "cuEventRecord");
+            (_lateCopies, _lateBytes) = (0, 0);
         }
 
-        var fence = new CudaFence(this, ++_lastNumber, taken);
-        int count;
-        lock (_gate)
+        var number = _lastNumber + 1;
+        Volatile.Write(ref _lastNumber, number);
+        return new CudaFence(this, number);
+    }
+
+    /// <summary>Called before work is enqueued, which fences without an event would have to wait for, too. The owner's; the context is current.</summary>
+    /// <param name="lengthBytes">Of a copy; <see cref="long.MaxValue"/> for what takes unknown time.</param>
+    public void BeforeWork(long lengthBytes)
+    {
+        if (Volatile.Read(ref _coveredNumber) >= _lastNumber)
         {
-            _recorded.Enqueue((fence.Number, taken));
-            count = _recorded.Count;
+            return;
         }
 
-        if (count >= ManyEvents)
+        if (++_lateCopies > MostLateCopies || lengthBytes > MostLateBytes - _lateBytes)
         {
-            Ask();
+            _runtime.Check(Cover(out _), "cuEventRecord");
+            (_lateCopies, _lateBytes) = (0, 0);
         }
-
-        return fence;
+        else
+        {
+            _lateBytes += lengthBytes;
+        }
     }
 
     public bool HasCompleted(long number)
     {
         if (number > Volatile.Read(ref _completed))
         {
+            CoverIfNeeded(number);
             Ask();
         }
 
@@ -61,6 +78,7 @@ internal sealed class StreamFences(CudaDevice device, nint stream)
 
     public Task WhenCompleted(CudaFence fence)
     {
+        CoverIfNeeded(fence.Number);
         bool mustWatch;
         Task task;
         lock (_gate)
@@ -94,6 +112,34 @@ internal sealed class StreamFences(CudaDevice device, nint stream)
         return task;
     }
 
+    /// <summary>An event that is recorded behind the fence.</summary>
+    /// <exception cref="ObjectDisposedException">The stream is gone, and the fence's event with it.</exception>
+    public nint EventOf(long number)
+    {
+        lock (_gate)
+        {
+            foreach (var (covered, each) in _recorded)
+            {
+                if (covered >= number)
+                {
+                    return each;
+                }
+            }
+        }
+
+        ObjectDisposedException.ThrowIf(!stream.TryEnter(), typeof(IDeviceStream));
+        try
+        {
+            device.MakeCurrent();
+            _runtime.Check(Cover(out var recorded), "cuEventRecord");
+            return recorded;
+        }
+        finally
+        {
+            stream.Leave();
+        }
+    }
+
     /// <summary>Asks the driver how far the stream is, and tells those who wait.</summary>
     /// <returns>Whether it got any further.</returns>
     public bool Ask()
@@ -118,7 +164,7 @@ internal sealed class StreamFences(CudaDevice device, nint stream)
 
             if (code is not (CudaError.Success or CudaError.NotReady))
             {
-                Volatile.Write(ref _failure, CudaError.ToException(_runtime.Driver, code, "cuEventQuery (work of the stream)"));
+                Fail(code, "cuEventQuery (work of the stream)");
             }
         }
         finally
@@ -142,57 +188,85 @@ internal sealed class StreamFences(CudaDevice device, nint stream)
         }
     }
 
-    /// <summary>The stream is gone: its events follow as they complete.</summary>
+    /// <summary>The stream goes; its fences still complete, and its events follow them. The owner's; the context is current.</summary>
     public void Close()
     {
-        nint[] unused;
+        if (Volatile.Read(ref _coveredNumber) < _lastNumber && Cover(out _) is var code and not CudaError.Success)
+        {
+            Fail(code, "cuEventRecord");
+        }
+
+        stream.Leave();
         bool mustWatch;
         lock (_gate)
         {
             _isClosed = true;
-            unused = [.. _free];
-            _free.Clear();
             mustWatch = _recorded.Count > 0 && !_isWatched;
             _isWatched |= mustWatch;
         }
 
-        foreach (var each in unused)
-        {
-            _ = _runtime.Driver.DestroyEvent(each); // nothing is left to do if it fails, and the stream's own failure is told
-        }
-
+        _events.Close();
         if (mustWatch)
         {
             _runtime.Poller.Watch(this);
         }
     }
 
-    public nint TakeEvent()
+    /// <summary>For whoever asks: the fence's event is recorded now, if that has been left to now. Behind a closed stream it has not.</summary>
+    private void CoverIfNeeded(long number)
     {
-        lock (_gate)
+        if (Volatile.Read(ref _coveredNumber) >= number || !stream.TryEnter())
         {
-            if (_free.TryPop(out var free))
-            {
-                return free;
-            }
+            return;
         }
 
-        _runtime.Check(_runtime.Driver.CreateEvent(out var created), "cuEventCreate");
-        return created;
+        try
+        {
+            var code = device.TryMakeCurrent();
+            code = code == CudaError.Success ? Cover(out _) : code;
+            if (code != CudaError.Success)
+            {
+                Fail(code, "cuEventRecord");
+            }
+        }
+        finally
+        {
+            stream.Leave();
+        }
     }
 
-    public void GiveBackEvent(nint taken)
+    /// <summary>Records an event behind all fences there are. Two threads may at once: then there are two events, of which each covers what it says.</summary>
+    private int Cover(out nint recorded)
     {
-        lock (_gate)
+        // Read first: what is numbered was enqueued before, so the event is behind it.
+        var number = Volatile.Read(ref _lastNumber);
+        var code = _events.TryTake(out recorded);
+        if (code != CudaError.Success)
         {
-            if (!_isClosed)
-            {
-                _free.Push(taken);
-                return;
-            }
+            return code;
         }
 
-        _ = _runtime.Driver.DestroyEvent(taken);
+        code = _runtime.Driver.RecordEvent(recorded, stream.Value);
+        if (code != CudaError.Success)
+        {
+            _events.GiveBack(recorded);
+            return code;
+        }
+
+        int count;
+        lock (_gate)
+        {
+            _recorded.Enqueue((number, recorded));
+            _coveredNumber = Math.Max(_coveredNumber, number);
+            count = _recorded.Count;
+        }
+
+        if (count >= ManyEvents)
+        {
+            Ask();
+        }
+
+        return CudaError.Success;
     }
 
     private bool TryPeek(out (long Number, nint Event) oldest)
@@ -210,9 +284,12 @@ internal sealed class StreamFences(CudaDevice device, nint stream)
             _recorded.Dequeue();
         }
 
-        Volatile.Write(ref _completed, oldest.Number);
-        GiveBackEvent(oldest.Event);
+        Volatile.Write(ref _completed, Math.Max(_completed, oldest.Number));
+        _events.GiveBack(oldest.Event);
     }
+
+    private void Fail(int code, string operation) =>
+        Interlocked.CompareExchange(ref _failure, CudaError.ToException(_runtime.Driver, code, operation), null);
 
     private void Tell()
     {
