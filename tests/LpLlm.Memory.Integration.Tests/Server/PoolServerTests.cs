@@ -210,7 +210,7 @@ public sealed class PoolServerTests : IDisposable
         var endPoint = new Uri("loopback://refusing");
         await using var listener = await loopback.BindAsync(endPoint, new RefusingHandler(), CancellationToken.None);
 
-        (await FluentActions.Awaiting(() => ServerWarmUp.RunAsync(loopback, endPoint, CancellationToken.None).DefaultTimeout())
+        (await FluentActions.Awaiting(() => ServerWarmUp.RunAsync(loopback, endPoint, TimeProvider.System, CancellationToken.None).DefaultTimeout())
             .Should().ThrowAsync<PoolServerUnavailableException>()).Which.Message.Should().Contain("not today");
     }
 

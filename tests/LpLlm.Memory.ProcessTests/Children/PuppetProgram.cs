@@ -25,6 +25,8 @@ internal static class PuppetProgram
             {
                 [var name, "session", var endPoint] => Add(actors, name, new SessionPuppet(new Uri(endPoint)).DoAsync),
                 [var name, "source", .. var arguments] => Add(actors, name, new SourcePuppet(arguments).DoAsync),
+                [var name, "stopping", var endPoint, var capacity, var point, var method] =>
+                    Add(actors, name, new SourcePuppet(endPoint, capacity, new StoppingTransport(point, Enum.Parse<PoolMethod>(method))).DoAsync),
                 [var name, "pool", .. var arguments] => Add(actors, name, (await PoolPuppet.OpenAsync(arguments)).DoAsync),
                 ["crowd", .. var arguments] => await Crowd.RunAsync(arguments),
                 [var name, .. var rest] => await actors[name](rest),

@@ -8,22 +8,27 @@ namespace LpLlm.Memory.Tests.Children;
 /// <summary>The library's client without a pool on top: regions by number.</summary>
 internal sealed class SourcePuppet : IAsyncDisposable
 {
-    private readonly LossyTransport _transport;
+    private readonly LossyTransport? _lossy;
     private readonly ServerMemorySource _source;
     private readonly List<MemoryRegion> _regions = [];
 
     /// <param name="arguments">End point, capacity in bytes, and calls of which the first reply is lost.</param>
     public SourcePuppet(string[] arguments)
+        : this(arguments[0], arguments[1], new LossyTransport([.. arguments[2..].Select(Enum.Parse<PoolMethod>)]))
     {
-        _transport = new LossyTransport([.. arguments[2..].Select(Enum.Parse<PoolMethod>)]);
+    }
+
+    public SourcePuppet(string endPoint, string capacityBytes, PoolTransport transport)
+    {
+        _lossy = transport as LossyTransport;
         _source = new ServerMemorySource(
             new PoolClientOptions
             {
-                EndPoint = new Uri(arguments[0]),
-                CapacityBytes = Number(arguments[1]),
+                EndPoint = new Uri(endPoint),
+                CapacityBytes = Number(capacityBytes),
                 ReconnectInterval = TimeSpan.FromMilliseconds(20),
             },
-            _transport,
+            transport,
             pinner: null,
             TimeProvider.System,
             NullLogger.Instance);
@@ -44,6 +49,9 @@ internal sealed class SourcePuppet : IAsyncDisposable
             case ["fill", var region, var seed]:
                 Pattern.Fill(Region(region).Address, Region(region).LengthBytes, Number(seed));
                 return "";
+            case ["write", var region, var seed]:
+                WriteForever(Region(region), Number(seed));
+                return "writing";
             case ["check", var region, var seed]:
                 return Text(Pattern.CountWrong(Region(region).Address, Region(region).LengthBytes, Number(seed)));
             case ["nonzero", var region]:
@@ -52,7 +60,7 @@ internal sealed class SourcePuppet : IAsyncDisposable
                 Region(region).Dispose();
                 return "";
             case ["lost"]:
-                return Text(_transport.Lost);
+                return Text(_lossy!.Lost);
             case ["close"]:
                 await DisposeAsync();
                 return "";
@@ -66,6 +74,15 @@ internal sealed class SourcePuppet : IAsyncDisposable
     private static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
 
     private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>Until the process is killed.</summary>
+    private static void WriteForever(MemoryRegion region, long seed) => new Thread(() =>
+    {
+        while (true)
+        {
+            Pattern.Fill(region.Address, region.LengthBytes, seed);
+        }
+    }) { IsBackground = true }.Start();
 
     private MemoryRegion Region(string number) => _regions[(int)Number(number)];
 

@@ -1,3 +1,5 @@
+using LpLlm.Memory.Transport;
+
 namespace LpLlm.Memory.Tests.Server;
 
 public class LostReplyTests
@@ -22,6 +24,28 @@ public class LostReplyTests
         (await client.AskAsync("m check 0 1")).Should().Be("0");
         await client.AskAsync("m give 0", "m close"); // it may be about to connect again
         await daemon.WaitForAllBackAsync();
+        (await daemon.Watcher.GetStatisticsAsync()).TotalLeases.Should().Be(1, "the request that was repeated got the same lease");
+    }
+
+    [Fact]
+    public async Task S4_RepliesLostOnTheSocketItself_RequestsTakeEffectOnce()
+    {
+        await using var daemon = await Daemon.StartAsync();
+        await using var proxy = new LossyProxy(daemon, PoolMethod.Acquire, PoolMethod.Grow, PoolMethod.Shrink);
+        using var client = Puppet.Start();
+        await client.AskAsync($"m source {proxy.EndPoint} 33554432");
+
+        await client.AskAsync("m reserve 4194304", "m fill 0 1");
+        await client.AskAsync("m reserve 2097152", "m fill 1 2");
+
+        (await daemon.Watcher.GetStatisticsAsync()).LeasedBytes.Should().Be(6 * MiB);
+        (await client.AskAsync("m check 0 1", "m check 1 2")).Should().Be("0");
+        await client.AskAsync("m give 1");
+        await Eventually.TrueAsync(async () => (await daemon.Watcher.GetStatisticsAsync()).LeasedBytes == 4 * MiB);
+        await Eventually.TrueAsync(() => Task.FromResult(proxy.Lost == 3));
+        (await client.AskAsync("m check 0 1")).Should().Be("0");
+        await client.AskAsync("m give 0", "m close");
+        await Eventually.TrueAsync(async () => (await daemon.Watcher.GetStatisticsAsync()).LeasedBytes == 0);
         (await daemon.Watcher.GetStatisticsAsync()).TotalLeases.Should().Be(1, "the request that was repeated got the same lease");
     }
 

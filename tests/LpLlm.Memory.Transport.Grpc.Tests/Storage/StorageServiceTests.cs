@@ -70,6 +70,15 @@ public sealed class StorageServiceTests : IAsyncLifetime, IDisposable
         _server.Source.Made.Should().ContainSingle();
     }
 
+    [Fact]
+    public async Task Allocate_NegativeDevice_IsRefused()
+    {
+        var reply = await RawAsync("AllocatePoolMemory", new AllocatePoolMemoryRequest { ClientId = "a", SizeMb = 8, DeviceId = -1 });
+
+        (reply.Status, reply.Text).Should().Be(("3", "device_id is -1; it must not be negative. Host memory is the same for every device."));
+        _server.Source.Made.Should().BeEmpty();
+    }
+
     [Theory]
     [InlineData("a", -1, "3", "size_mb is -1")]
     [InlineData("a", int.MinValue, "3", "size_mb")]

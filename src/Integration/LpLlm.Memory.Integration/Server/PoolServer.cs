@@ -148,7 +148,7 @@ internal sealed class PoolServer(
             await WarmAsync(engine, cancellationToken).ConfigureAwait(false);
             foreach (var listener in running.Outer)
             {
-                await ServerWarmUp.RunAsync(transports.Get(listener.EndPoint), listener.EndPoint, cancellationToken).ConfigureAwait(false);
+                await ServerWarmUp.RunAsync(transports.Get(listener.EndPoint), listener.EndPoint, time, cancellationToken).ConfigureAwait(false);
             }
         }
         catch

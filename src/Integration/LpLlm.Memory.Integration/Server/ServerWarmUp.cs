@@ -13,10 +13,10 @@ internal static class ServerWarmUp
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(15);
 
     /// <exception cref="PinnedMemoryException">The server cannot be reached at its own end point.</exception>
-    public static async Task RunAsync(PoolTransport transport, Uri endPoint, CancellationToken cancellationToken)
+    public static async Task RunAsync(PoolTransport transport, Uri endPoint, TimeProvider time, CancellationToken cancellationToken)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        patience.CancelAfter(Deadline);
+        using var deadline = new CancellationTokenSource(Deadline, time);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {
             await CallAsync(transport, endPoint, patience.Token).ConfigureAwait(false);

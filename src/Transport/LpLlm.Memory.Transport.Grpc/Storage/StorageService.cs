@@ -10,7 +10,7 @@ namespace LpLlm.Memory.Transport.Grpc.Storage;
 /// <summary>The original's contract, <c>storage.Storage</c>: its unmodified clients share memory with this server.</summary>
 /// <remarks>
 /// A client gets one segment and the path of its memory file. Where the answer has fields for failure, what a client may meet in good order
-/// (no room, unknown) goes there; wrong arguments are statuses with details. <c>device_id</c> is not used.
+/// (no room, unknown) goes there; wrong arguments are statuses with details. <c>device_id</c> is checked and not used.
 /// </remarks>
 internal sealed class StorageService : IGrpcService, IAsyncDisposable
 {
@@ -70,6 +70,11 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
         if (request.SizeMb < 0)
         {
             throw Invalid($"size_mb is {request.SizeMb}; it must be positive, or 0 for a quarter of the pool.");
+        }
+
+        if (request.DeviceId < 0)
+        {
+            throw Invalid($"device_id is {request.DeviceId}; it must not be negative. Host memory is the same for every device.");
         }
 
         return _clients.UseAsync(
