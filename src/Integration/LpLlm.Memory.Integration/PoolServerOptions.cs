@@ -17,6 +17,18 @@ public sealed class PoolServerOptions
     public long CapacityBytes { get; set; }
 
     /// <summary>
+    /// Part of <see cref="CapacityBytes"/> that only the server's model store can have; leases of pools take the rest at most. Default 0. A multiple of
+    /// 2 MiB; less than <see cref="CapacityBytes"/>, with <see cref="PoolFloorBytes"/> at most that.
+    /// </summary>
+    public long ModelFloorBytes { get; set; }
+
+    /// <summary>
+    /// Part of <see cref="CapacityBytes"/> that models cannot have. Default 0: then models take what leases leave, and nothing makes them go but
+    /// other models and leases that need the room while nobody has them open. A multiple of 2 MiB.
+    /// </summary>
+    public long PoolFloorBytes { get; set; }
+
+    /// <summary>
     /// The standard segment, of which leases are made and which is kept ready. Default 32 MiB; a multiple of 2 MiB, at most 1 TiB and at most
     /// <see cref="CapacityBytes"/>. Each segment takes one descriptor in the server, and all segments
     /// together at most a quarter of what the process may have (RLIMIT_NOFILE).
@@ -95,6 +107,9 @@ public sealed class PoolServerOptions
         CheckSize(errors, nameof(CapacityBytes), CapacityBytes, UnitBytes, long.MaxValue);
         CheckSize(errors, nameof(SegmentBytes), SegmentBytes, UnitBytes, MaxSegmentBytes);
         CheckSize(errors, nameof(WarmBytes), WarmBytes, 0, long.MaxValue);
+        CheckSize(errors, nameof(ModelFloorBytes), ModelFloorBytes, 0, long.MaxValue);
+        CheckSize(errors, nameof(PoolFloorBytes), PoolFloorBytes, 0, long.MaxValue);
+        CheckFloors(errors);
         CheckFits(errors, nameof(SegmentBytes), SegmentBytes);
         CheckFits(errors, nameof(WarmBytes), WarmBytes);
         CheckQuota(errors, nameof(MaxLeaseBytes), MaxLeaseBytes);
@@ -138,6 +153,21 @@ public sealed class PoolServerOptions
         if (value < least || value > most)
         {
             errors.Add($"{name} is {value}; it must be from {least} to {most}.");
+        }
+    }
+
+    private void CheckFloors(ICollection<string> errors)
+    {
+        if (ModelFloorBytes < 0 || PoolFloorBytes < 0 || CapacityBytes < UnitBytes)
+        {
+            return; // told already
+        }
+
+        if (ModelFloorBytes >= CapacityBytes || PoolFloorBytes > CapacityBytes - ModelFloorBytes)
+        {
+            errors.Add(
+                $"{nameof(ModelFloorBytes)} is {ModelFloorBytes} and {nameof(PoolFloorBytes)} {PoolFloorBytes}; together they must be at most "
+                + $"{nameof(CapacityBytes)} ({CapacityBytes}), and the first less than that.");
         }
     }
 

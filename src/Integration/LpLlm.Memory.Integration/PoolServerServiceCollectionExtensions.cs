@@ -2,6 +2,7 @@ using LpLlm.Memory;
 using LpLlm.Memory.Configuration;
 using LpLlm.Memory.Server;
 using LpLlm.Memory.Transport.Engine;
+using LpLlm.Memory.Transport.Models;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
@@ -63,6 +64,7 @@ public static class PoolServerServiceCollectionExtensions
                     devicePinner: provider.GetService<IDeviceSet>() is null ? null : provider.GetService<IHostPinner>),
             provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance,
             provider.GetService<TimeProvider>() ?? TimeProvider.System,
-            provider.GetService<IDeviceSet>());
+            provider.GetService<IDeviceSet>(),
+            provider.GetService<IModelServiceFactory>());
     }
 }

@@ -54,9 +54,10 @@ internal sealed class GrpcTransport : PoolTransport
         cancellationToken.ThrowIfCancellationRequested();
         var socket = Scheme == GrpcEndPoint.Unix ? ListenSocket.BindUnix(endPoint, handler.AdmitsOtherUsers) : BindTcp(endPoint);
         List<IGrpcService> services = [new PoolMethods()];
-        if (handler is IPoolEngineHost { Engine: var engine })
+        if (handler is IPoolEngineHost { Engine: var engine, Models: var models })
         {
             services.Add(new StorageService(engine, _settings.Storage, _time, _loggers.CreateLogger<StorageService>()));
+            services.Add(new StorageModels(engine, models, _settings.Storage, _time));
         }
 
         return await GrpcListener.StartAsync(socket, handler, services, _settings, _time, _loggers, cancellationToken).ConfigureAwait(false);

@@ -45,6 +45,24 @@ public enum PoolMethod
     /// <summary>Reads the server's figures.</summary>
     Statistics = 14,
 
+    /// <summary>Opens a model: its memory, to read.</summary>
+    OpenModel = 15,
+
+    /// <summary>Closes a model.</summary>
+    CloseModel = 16,
+
+    /// <summary>Reads on in the index of an open model.</summary>
+    GetModelIndex = 19,
+
+    /// <summary>Lists models.</summary>
+    ListModels = 20,
+
+    /// <summary>Brings a model into memory.</summary>
+    LoadModel = 21,
+
+    /// <summary>Takes a model out of memory.</summary>
+    UnloadModel = 22,
+
     /// <summary>Copies segments of a lease into device memory that the caller has exported.</summary>
     CopyToDevice = 17,
 

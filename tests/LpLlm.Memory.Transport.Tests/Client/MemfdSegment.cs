@@ -32,6 +32,9 @@ internal sealed class MemfdSegment : Segment
 
     public override string Path => $"/proc/{Environment.ProcessId}/fd/{_file.DangerousGetHandle()}";
 
+    /// <summary>The source seals what it makes for good.</summary>
+    public override void Seal(bool readOnly) => readOnly.Should().BeFalse();
+
     public override unsafe ValueTask ClearAsync()
     {
         NativeMemory.Clear((void*)Address, (nuint)LengthBytes);

@@ -28,8 +28,14 @@ internal sealed class SimulatedSegment(SimulatedSegmentSource source, long lengt
 
     public void Write(string writer) => _writers.Add(writer);
 
+    /// <summary>Null while its seals are not final.</summary>
+    public bool? IsReadOnly { get; private set; }
+
+    public override void Seal(bool readOnly) => IsReadOnly ??= readOnly;
+
     public override ValueTask ClearAsync()
     {
+        source.Demand(IsReadOnly is not true, "What is sealed read-only is never used again.");
         source.Demand(FreedPages is null && !IsBusy, "Only a segment that is there and rests is cleared.");
         IsBusy = true;
         return new ValueTask(source.Start(SimulatedOperation.Clear, this, isDone =>
@@ -46,6 +52,7 @@ internal sealed class SimulatedSegment(SimulatedSegmentSource source, long lengt
     public override ValueTask DiscardAsync(bool freesPages)
     {
         source.Demand(FreedPages is null && !IsBusy, "A segment is discarded once, and when it rests.");
+        source.Demand(!freesPages || IsReadOnly is not true, "The system does not free pages of what is sealed read-only.");
         FreedPages = freesPages;
         return new ValueTask(source.Start(SimulatedOperation.Discard, this, isDone => source.Forget(this, isDone)));
     }

@@ -22,7 +22,10 @@ internal sealed record HostMemorySettings
     /// <summary>Populates by touching pages, as on a kernel before 5.14; for tests.</summary>
     public bool TouchPages { get; init; }
 
-    /// <summary>Whether regions are a server's segments: those come by the thousand, and their pages are for who debugs only.</summary>
+    /// <summary>
+    /// Whether regions are a server's segments: those come by the thousand, and their pages are for who debugs only. Their seals are not final: the
+    /// server decides who may write when it gives one away (<see cref="MemoryFile.Seal"/>).
+    /// </summary>
     public bool MakesSegments { get; init; }
 
     public static HostMemorySettings From(HostMemoryOptions options) => new()

@@ -104,6 +104,10 @@ internal sealed class HostMemorySource : IMemorySource
             numa?.Bind(mapping.Address, mapping.LengthBytes);
             pinned.Prepare(_settings.AllowPageable ? WarnPageable : null, progress, cancellationToken);
             numa?.Verify(mapping.Address, mapping.LengthBytes);
+            if (mapping.File is { } made && !_settings.MakesSegments)
+            {
+                MemoryFile.Seal(made, mapping.LengthBytes, readOnly: false);
+            }
         }
         catch (Exception failure)
         {

@@ -10,10 +10,13 @@ namespace LpLlm.Memory.Sources;
 internal static class MemoryFile
 {
     /// <summary>Length and seals are final: whoever maps the file cannot be made to fault by another holder that truncates it.</summary>
-    public const int Seals = Libc.SealShrink | Libc.SealGrow | Libc.SealSeal;
+    public const int Seals = LengthSeals | Libc.SealSeal;
+
+    private const int LengthSeals = Libc.SealShrink | Libc.SealGrow;
 
     private const string Remedy = "Shared=true needs Linux 4.16 with memfd_create and seals: raise ulimit -n, or set Shared to false.";
 
+    /// <summary>Makes a file whose length is final; its seals are not, before <see cref="Seal"/>.</summary>
     /// <param name="lengthBytes">A multiple of the page size.</param>
     /// <param name="pages">Which pages are to back it.</param>
     public static SafeFileHandle Create(long lengthBytes, PageChoice pages)
@@ -31,7 +34,7 @@ internal static class MemoryFile
         try
         {
             Check(Libc.Truncate(file, lengthBytes), "ftruncate", lengthBytes);
-            Check(Libc.Control(file, Libc.AddSeals, Seals), "fcntl(F_ADD_SEALS)", lengthBytes);
+            Check(Libc.Control(file, Libc.AddSeals, LengthSeals), "fcntl(F_ADD_SEALS)", lengthBytes);
             // A memfd is open to everybody: through /proc/self/fd another user could turn a read-only descriptor into a writable one.
             Check(Libc.ChangeMode(file, Convert.ToUInt32("600", 8)), "fchmod", lengthBytes);
             return file;
@@ -40,6 +43,25 @@ internal static class MemoryFile
         {
             file.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>Makes the seals final.</summary>
+    /// <param name="file">Not sealed before.</param>
+    /// <param name="lengthBytes">Its length.</param>
+    /// <param name="readOnly">
+    /// Only mappings that exist now can write to it, and nobody can take pages out of it (FUTURE_WRITE): neither through a descriptor nor by
+    /// opening it anew, whatever the user.
+    /// </param>
+    /// <exception cref="MemorySourceException">The kernel has no such seal.</exception>
+    public static void Seal(SafeFileHandle file, long lengthBytes, bool readOnly)
+    {
+        var seals = Libc.SealSeal | (readOnly ? Libc.SealFutureWrite : 0);
+        if (Libc.Control(file, Libc.AddSeals, seals) < 0)
+        {
+            throw Errno.Failure(
+                "fcntl(F_ADD_SEALS)", Marshal.GetLastPInvokeError(), lengthBytes,
+                readOnly ? "Memory that others can only read needs Linux 5.1." : Remedy);
         }
     }
 

@@ -1,5 +1,6 @@
 using LpLlm.Memory.Transport;
 using LpLlm.Memory.Transport.Engine;
+using LpLlm.Memory.Transport.Models;
 using LpLlm.Memory.Transport.Server;
 
 namespace LpLlm.Memory.Server;
@@ -8,7 +9,7 @@ namespace LpLlm.Memory.Server;
 /// What all listeners of a server share: counts the connections of other processes, so that a stop can wait for the last to end, and has the one
 /// budget for their requests.
 /// </summary>
-internal sealed class ConnectionCount(PoolEngine engine, IPoolConnectionHandler server, PoolTransportLimits limits)
+internal sealed class ConnectionCount(PoolEngine engine, IModelService? models, IPoolConnectionHandler server, PoolTransportLimits limits)
     : IPoolConnectionHandler, IPoolEngineHost, IRequestBudgetHost
 {
     private readonly Lock _gate = new();
@@ -16,6 +17,8 @@ internal sealed class ConnectionCount(PoolEngine engine, IPoolConnectionHandler 
     private TaskCompletionSource? _none;
 
     public PoolEngine Engine => engine;
+
+    public IModelService? Models => models;
 
     public PeerBudget RequestBudget { get; } = RequestBytes.CreateBudget(limits);
 

@@ -5,7 +5,7 @@ using Microsoft.Win32.SafeHandles;
 namespace LpLlm.Memory.Server;
 
 /// <summary>A segment of this host's memory: a sealed memory file, mapped and page-locked here.</summary>
-internal sealed class HostSegment(SharedMemoryRegion region, ulong inode, Func<IHostPinner?>? devicePinner = null)
+internal sealed class HostSegment(SharedMemoryRegion region, ulong inode, Func<IHostPinner?>? devicePinner = null, bool isSealed = false)
     : Segment(region.LengthBytes, region.Capabilities.HasFlag(PoolCapabilities.PageLocked))
 {
     /// <summary>Work unit of one thread: 1 ms of stores.</summary>
@@ -15,6 +15,9 @@ internal sealed class HostSegment(SharedMemoryRegion region, ulong inode, Func<I
     private static readonly int Workers = Math.Max(1, Environment.ProcessorCount / 2);
 
     private readonly DeviceRegistration? _registration = devicePinner is null ? null : new DeviceRegistration(devicePinner, region.Address, region.LengthBytes);
+    private readonly Lock _sealing = new();
+    private bool _isSealed = isSealed;
+    private bool _isReadOnly;
 
     private static readonly SafeFileHandle Zeros = System.IO.File.OpenHandle("/dev/zero");
     private static readonly SemaphoreSlim Turns = new(Workers);
@@ -29,6 +32,19 @@ internal sealed class HostSegment(SharedMemoryRegion region, ulong inode, Func<I
 
     public override Task PrepareForDevicesAsync() => _registration?.EnsureAsync() ?? Task.CompletedTask;
 
+    /// <summary>A call of 1 us, under a lock of its own: whoever comes second must not go on before it is done.</summary>
+    public override void Seal(bool readOnly)
+    {
+        lock (_sealing)
+        {
+            if (!_isSealed)
+            {
+                MemoryFile.Seal(region.Descriptor, LengthBytes, readOnly);
+                (_isSealed, _isReadOnly) = (true, readOnly);
+            }
+        }
+    }
+
     public override ValueTask ClearAsync() => new(Parallel.ForAsync(
         0L,
         (LengthBytes + PieceBytes - 1) / PieceBytes,
@@ -40,7 +56,7 @@ internal sealed class HostSegment(SharedMemoryRegion region, ulong inode, Func<I
         _registration?.Undo();
         try
         {
-            if (freesPages)
+            if (freesPages && !Volatile.Read(ref _isReadOnly))
             {
                 MemoryFile.FreePages(region.Descriptor, LengthBytes);
             }

@@ -85,7 +85,8 @@ internal sealed class HostSegmentSource(
         }
 
         return await InTurnAsync(
-            async () => new HostSegment(await _source.AdoptAsync(file, status, cancellationToken).ConfigureAwait(false), status.Inode, devicePinner),
+            async () => new HostSegment(
+                await _source.AdoptAsync(file, status, cancellationToken).ConfigureAwait(false), status.Inode, devicePinner, isSealed: true),
             cancellationToken).ConfigureAwait(false);
     }
 

@@ -1,6 +1,7 @@
 using LpLlm.Memory.Sources;
 using LpLlm.Memory.Transport;
 using LpLlm.Memory.Transport.Engine;
+using LpLlm.Memory.Transport.Models;
 using LpLlm.Memory.Transport.Server;
 using LpLlm.Memory.Transport.Sockets;
 using Microsoft.Extensions.Logging;
@@ -12,7 +13,8 @@ namespace LpLlm.Memory.Server;
 /// whichever is earlier. Thread-safe.
 /// </summary>
 internal sealed class PoolServer(
-    PoolServerOptions options, PoolTransports transports, ISegmentSource segments, ILoggerFactory loggers, TimeProvider time, IDeviceSet? devices = null)
+    PoolServerOptions options, PoolTransports transports, ISegmentSource segments, ILoggerFactory loggers, TimeProvider time, IDeviceSet? devices = null,
+    IModelServiceFactory? modelStore = null)
     : IAsyncDisposable, IDisposable
 {
     private readonly Lock _gate = new();
@@ -133,7 +135,8 @@ internal sealed class PoolServer(
             OwnUserId = SocketNative.GetUserId(),
             RenewInterval = options.SessionTimeout / 10,
         };
-        var running = new Running(engine, new PoolService(engine, policy, _logger, time, devices), options.Limits);
+        var models = modelStore?.Create(engine);
+        var running = new Running(engine, models, new PoolService(engine, policy, _logger, time, devices, models), options.Limits);
         try
         {
             // Before any memory is taken: a second server on the same path is told whose it is, and clients of a server that was restarted
@@ -205,6 +208,8 @@ internal sealed class PoolServer(
     private PoolEngineSettings EngineSettings() => new()
     {
         CapacityBytes = options.CapacityBytes,
+        ModelFloorBytes = options.ModelFloorBytes,
+        PoolFloorBytes = options.PoolFloorBytes,
         SegmentBytes = options.SegmentBytes,
         WarmBytes = options.WarmBytes,
         MaxLeaseBytes = options.MaxLeaseBytes ?? long.MaxValue,
@@ -218,11 +223,11 @@ internal sealed class PoolServer(
     };
 
     /// <summary>What a start has made.</summary>
-    private sealed class Running(PoolEngine engine, PoolService service, PoolTransportLimits limits) : IAsyncDisposable
+    private sealed class Running(PoolEngine engine, IModelService? models, PoolService service, PoolTransportLimits limits) : IAsyncDisposable
     {
         public PoolEngine Engine => engine;
 
-        public ConnectionCount Connections { get; } = new(engine, service, limits);
+        public ConnectionCount Connections { get; } = new(engine, models, service, limits);
 
         public List<PoolListener> Outer { get; } = [];
 
@@ -233,6 +238,11 @@ internal sealed class PoolServer(
             foreach (var listener in Embedded is null ? Outer : [.. Outer, Embedded])
             {
                 await listener.DisposeAsync().ConfigureAwait(false);
+            }
+
+            if (models is not null)
+            {
+                await models.DisposeAsync().ConfigureAwait(false);
             }
 
             await engine.DisposeAsync().ConfigureAwait(false);

@@ -18,14 +18,14 @@ internal static class ServerPoolFactory
             new PoolClientOptions
             {
                 EndPoint = endPoint,
-                ClientName = options.ClientName.Length > 0 ? options.ClientName : DefaultClientName(name),
+                ClientName = options.ClientName.Length > 0 ? options.ClientName : PoolEndPointTransports.DefaultClientName(name),
                 CapacityBytes = RangeBytes(settings),
                 RequestTimeout = options.RequestTimeout,
                 AcquireTimeout = options.AcquireTimeout,
                 ReconnectInterval = options.ReconnectInterval,
                 Pinning = options.Pinning,
             },
-            TransportTo(provider, name, options.EndPoint, endPoint),
+            PoolEndPointTransports.Find(provider, $"Pool '{name}'", options.EndPoint),
             provider.GetService<IHostPinner>(),
             time,
             PoolLogging.CreateLogger(provider, "PoolClient"));
@@ -37,25 +37,5 @@ internal static class ServerPoolFactory
     {
         var slabs = (settings.CapacityBytes + settings.SlabBytes - 1) / settings.SlabBytes;
         return checked(slabs * PoolProtocol.RoundUp(settings.SlabBytes));
-    }
-
-    private static PoolTransport TransportTo(IServiceProvider provider, string name, string text, Uri endPoint)
-    {
-        var transport = provider.GetRequiredService<PoolTransports>().Get(endPoint);
-        if (!PoolEndPoint.IsEmbedded(text))
-        {
-            return transport;
-        }
-
-        return provider.GetService<PoolServer>() is { } server
-            ? new EmbeddedTransport(server, transport)
-            : throw new InvalidOperationException(
-                $"Pool '{name}': EndPoint is '{text}', and this host has no pool server; call AddPoolServer, or name a server's end point.");
-    }
-
-    private static string DefaultClientName(string poolName)
-    {
-        var process = AppDomain.CurrentDomain.FriendlyName; // the program's, where the process is just "dotnet"
-        return $"{process[..Math.Min(process.Length, 60)]}/{poolName}";
     }
 }

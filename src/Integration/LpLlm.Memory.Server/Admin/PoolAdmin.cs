@@ -51,6 +51,36 @@ internal sealed class PoolAdmin : IAsyncDisposable
     public Task RevokeAsync(ulong leaseId, string reason, CancellationToken cancellationToken) => SendAsync(
         _channel, PoolMethod.Revoke, new RevokeRequest { Session = _session, LeaseId = leaseId, Reason = reason }, RevokeReply.Parser, cancellationToken);
 
+    /// <returns>The models, and how many more there are for which the answer had no room.</returns>
+    public async Task<(IReadOnlyList<DaemonModel> Models, int Omitted)> GetModelsAsync(CancellationToken cancellationToken)
+    {
+        var request = new ListModelsRequest { Session = _session };
+        var reply = await SendAsync(_channel, PoolMethod.ListModels, request, ListModelsReply.Parser, cancellationToken).ConfigureAwait(false);
+        return ([.. reply.Models.Select(DaemonModel.Of)], reply.Omitted);
+    }
+
+    /// <summary>Waits as long as it takes: the daemon is asked again each time its patience ends.</summary>
+    /// <returns>The model, and whether it was in memory before.</returns>
+    public async Task<(DaemonModel Model, bool WasLoaded)> LoadAsync(string model, CancellationToken cancellationToken)
+    {
+        var request = new LoadModelRequest { Session = _session, Model = model, TimeoutMs = 60_000 };
+        for (var first = true; ; first = false)
+        {
+            try
+            {
+                var reply = await SendAsync(_channel, PoolMethod.LoadModel, request, LoadModelReply.Parser, cancellationToken).ConfigureAwait(false);
+                return (DaemonModel.Of(reply.Model), first && reply.WasLoaded);
+            }
+            catch (PoolFaultException late) when (late.Code == PoolFaultCode.DeadlineExceeded)
+            {
+                // It loads.
+            }
+        }
+    }
+
+    public Task UnloadAsync(string model, CancellationToken cancellationToken) => SendAsync(
+        _channel, PoolMethod.UnloadModel, new UnloadModelRequest { Session = _session, Model = model }, UnloadModelReply.Parser, cancellationToken);
+
     public ValueTask DisposeAsync() => _channel.DisposeAsync();
 
     private static async Task<T> SendAsync<T>(

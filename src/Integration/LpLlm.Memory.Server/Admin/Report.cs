@@ -22,7 +22,10 @@ internal static class Report
         [
             ("Uptime", TimeSpan.FromSeconds(Math.Round(status.UptimeSeconds)).ToString("c", CultureInfo.InvariantCulture)),
             ("Capacity", ByteSize.Format(status.CapacityBytes)),
+            ("Pools may have", ByteSize.Format(status.MostPoolBytes)),
+            ("Models may have", ByteSize.Format(status.MostModelBytes)),
             ("Leased", ByteSize.Format(status.LeasedBytes)),
+            ("Of it models", ByteSize.Format(status.ModelBytes)),
             ("Idle", ByteSize.Format(status.IdleBytes)),
             ("Pending", ByteSize.Format(status.PendingBytes)),
             ("Most leased", ByteSize.Format(status.PeakLeasedBytes)),
@@ -71,7 +74,7 @@ internal static class Report
         Write(table);
     }
 
-    private static void Write(Table table)
+    public static void Write(Table table)
     {
         var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Out) });
         if (Console.IsOutputRedirected)

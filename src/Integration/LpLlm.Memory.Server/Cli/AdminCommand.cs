@@ -9,8 +9,6 @@ namespace LpLlm.Memory.Daemon.Cli;
 /// <summary>A command that talks to a running daemon over its socket.</summary>
 internal abstract class AdminCommand : Command
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
-
     private readonly Option<string?> _socket = new("--socket")
     {
         Description = "The daemon's socket. Default: that of a daemon of this user that was started without --socket.",
@@ -23,6 +21,9 @@ internal abstract class AdminCommand : Command
         Options.Add(_socket);
         SetAction(RunAsync);
     }
+
+    /// <summary>How long the daemon may take for all of it.</summary>
+    protected virtual TimeSpan Deadline => TimeSpan.FromSeconds(10);
 
     protected abstract Task RunAsync(PoolAdmin daemon, ParseResult result, CancellationToken cancellationToken);
 
@@ -42,6 +43,10 @@ internal abstract class AdminCommand : Command
         {
             await Console.Error.WriteLineAsync(failure.Message).ConfigureAwait(false);
             return ExitCode.Failure;
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return ExitCode.Failure; // Ctrl-C needs no explanation
         }
         catch (OperationCanceledException)
         {

@@ -5,7 +5,7 @@ namespace LpLlm.Memory.Daemon.Cli;
 /// <summary>The commands of <c>sllm-store</c>.</summary>
 internal sealed class CommandLine
 {
-    private readonly RootCommand _root = new("Owns the page-locked memory of a host and leases it to processes.");
+    private readonly RootCommand _root = new("Owns the page-locked memory of a host, leases it to processes, and keeps models in it.");
 
     public CommandLine()
     {
@@ -15,6 +15,9 @@ internal sealed class CommandLine
         _root.Subcommands.Add(new StatusCommand());
         _root.Subcommands.Add(new LeasesCommand());
         _root.Subcommands.Add(new ReleaseCommand());
+        _root.Subcommands.Add(new LoadCommand());
+        _root.Subcommands.Add(new ListCommand());
+        _root.Subcommands.Add(new UnloadCommand());
     }
 
     public StartCommand Start { get; } = new();

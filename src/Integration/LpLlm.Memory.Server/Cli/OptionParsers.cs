@@ -6,8 +6,8 @@ namespace LpLlm.Memory.Daemon.Cli;
 /// <summary>Turns values of options into numbers, as strictly as the original does.</summary>
 internal static class OptionParsers
 {
-    /// <summary>Half of what 63 bits hold: sums and rounding have room.</summary>
-    private const long MostBytes = 1L << 62;
+    /// <summary>A quarter of what 63 bits hold: sums and rounding have room.</summary>
+    private const long MostBytes = 1L << 61;
 
     public static Func<ArgumentResult, long> Size(string option, long least) => result =>
     {

@@ -21,9 +21,9 @@ internal sealed class StartCommand : Command
 
     private readonly Option<int> _threads = new("--num-thread")
     {
-        Description = "Threads that load a model.",
+        Description = "Threads that read models from disk, all loads together. Default 4.",
         DefaultValueFactory = _ => 4,
-        CustomParser = OptionParsers.Number("--num-thread", 1, 1024),
+        CustomParser = OptionParsers.Number("--num-thread", 1, 256),
     };
 
     private readonly Option<long?> _chunk = new("--chunk-size")
@@ -34,7 +34,7 @@ internal sealed class StartCommand : Command
 
     private readonly Option<long> _memPool = new("--mem-pool-size")
     {
-        Description = "Memory for models; reported to clients, and taken once there is a model store. Default 4GB.",
+        Description = "Memory for models, taken as they are loaded. Default 4GB.",
         DefaultValueFactory = _ => StartOptions.DefaultMemPoolBytes,
         CustomParser = OptionParsers.Size("--mem-pool-size", 1),
     };

@@ -13,16 +13,16 @@ internal sealed record StartOptions
 
     public int? Port { get; init; }
 
-    /// <summary>Models lie below it. Nothing reads it before the model store is there.</summary>
+    /// <summary>Models lie below it.</summary>
     public required string StoragePath { get; init; }
 
-    /// <summary>Threads that load a model.</summary>
+    /// <summary>Threads that read models from disk.</summary>
     public int ThreadCount { get; init; } = 4;
 
     /// <summary>The standard segment, and the unit in which storage clients count.</summary>
     public long? ChunkBytes { get; init; }
 
-    /// <summary>What the model store may take. GetServerConfig reports it; it takes nothing before the model store is there.</summary>
+    /// <summary>What models may take, and what GetServerConfig reports. Where the file says the capacity, and the command line no <see cref="PoolMemoryBytes"/>, only that.</summary>
     public long MemPoolBytes { get; init; } = DefaultMemPoolBytes;
 
     /// <summary>Without effect, as in the original.</summary>

@@ -2,9 +2,12 @@ extern alias integration;
 
 using System.Net;
 using LpLlm.Memory.Daemon.Cli;
+using LpLlm.Memory.Daemon.Models;
+using LpLlm.Memory.Models;
 using LpLlm.Memory.Server;
 using LpLlm.Memory.Transport;
 using LpLlm.Memory.Transport.Grpc.Storage;
+using LpLlm.Memory.Transport.Models;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -16,10 +19,10 @@ namespace LpLlm.Memory.Daemon.Hosting;
 
 /// <summary>Puts the daemon together: the server that any host can embed, the gRPC transport, and the command line's wishes.</summary>
 /// <remarks>
-/// There is one budget. <c>--pool-memory-size</c> is what the original leased to clients, and is the capacity; <c>--mem-pool-size</c> was its model
-/// store's own memory, which will be leased from the same engine once there is a model store, and takes nothing today. The capacity is kept
-/// warm, as the original meant to (its fault S1): its first segment is made before the daemon is ready, so that a limit that is too low shows then,
-/// and the others behind its back, so that clients that survived a restart find it at once.
+/// There is one budget, the sum of two: <c>--pool-memory-size</c>, what the original leased to clients, and <c>--mem-pool-size</c>, its models' memory.
+/// Each is the floor of its kind, so that clients of either find what they expect; a file can set lower floors, and then both compete for the rest.
+/// The pools' part is kept warm, as the original meant to (its fault S1): its first segment is made before the daemon is ready, so that a limit that is
+/// too low shows then, and the others behind its back, so that clients that survived a restart find it at once. Models' memory is made when one is loaded.
 /// </remarks>
 internal static class StoreHost
 {
@@ -37,6 +40,15 @@ internal static class StoreHost
         AddLogging(builder.Logging);
         var section = builder.Configuration.GetSection(Section);
         builder.Services.AddPoolServer(server => Configure(server, options, section));
+        builder.Services.AddSingleton<IModelServiceFactory>(provider => new ModelServiceFactory(
+            new ModelCatalogSettings
+            {
+                StoragePath = options.StoragePath,
+                ThreadCount = options.ThreadCount,
+                RegistrationRequired = options.RegistrationRequired,
+            },
+            provider.GetRequiredService<ILoggerFactory>(),
+            provider.GetService<TimeProvider>()));
         builder.Services.AddGrpcPoolTransport(builder.Configuration.GetSection(GrpcSection));
         builder.Services.Configure<GrpcPoolTransportOptions>(
             grpc => grpc.Storage = new StorageSettings { PoolBytes = options.MemPoolBytes, ChunkBytes = options.ChunkBytes });
@@ -49,11 +61,19 @@ internal static class StoreHost
     /// <summary>Defaults of the command, then the file, then what the command line says.</summary>
     internal static void Configure(PoolServerOptions server, StartOptions options, IConfigurationSection section)
     {
-        server.CapacityBytes = StartOptions.DefaultPoolMemoryBytes;
         SizedConfiguration.Bind(section, server);
-        server.CapacityBytes = options.PoolMemoryBytes is { } capacity ? PoolProtocol.RoundUp(capacity) : server.CapacityBytes;
-        server.SegmentBytes = Math.Min(options.ChunkBytes is { } chunk ? PoolProtocol.RoundUp(chunk) : server.SegmentBytes, server.CapacityBytes);
-        server.WarmBytes = section[nameof(server.WarmBytes)] is null ? server.CapacityBytes : server.WarmBytes;
+        if (options.PoolMemoryBytes is not null || section[nameof(server.CapacityBytes)] is null)
+        {
+            var pools = PoolProtocol.RoundUp(options.PoolMemoryBytes ?? StartOptions.DefaultPoolMemoryBytes);
+            var models = PoolProtocol.RoundUp(options.MemPoolBytes);
+            server.CapacityBytes = pools + models;
+            server.PoolFloorBytes = section[nameof(server.PoolFloorBytes)] is null ? pools : server.PoolFloorBytes;
+            server.ModelFloorBytes = section[nameof(server.ModelFloorBytes)] is null ? models : server.ModelFloorBytes;
+        }
+
+        var most = server.CapacityBytes - server.ModelFloorBytes;
+        server.SegmentBytes = Math.Min(options.ChunkBytes is { } chunk ? PoolProtocol.RoundUp(chunk) : server.SegmentBytes, most);
+        server.WarmBytes = section[nameof(server.WarmBytes)] is null ? most : server.WarmBytes;
         AddEndPoints(server, options);
     }
 

@@ -7,13 +7,15 @@ using Microsoft.Extensions.Logging;
 
 namespace LpLlm.Memory.Transport.Grpc.Storage;
 
-/// <summary>The original's contract, <c>storage.Storage</c>: its unmodified clients share memory with this server.</summary>
+/// <summary>The original's contract, <c>storage.Storage</c>: pools. Its unmodified clients share memory with this server.</summary>
 /// <remarks>
 /// A client gets one segment and the path of its memory file. Where the answer has fields for failure, what a client may meet in good order
 /// (no room, unknown) goes there; wrong arguments are statuses with details. <c>device_id</c> is checked and not used.
 /// </remarks>
 internal sealed class StorageService : IGrpcService, IAsyncDisposable
 {
+    public const string ServiceName = "storage.Storage";
+
     /// <summary>What a message has beside its data: ids and numbers.</summary>
     private const int MessageOverheadBytes = 1 << 10;
 
@@ -25,7 +27,7 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
     public StorageService(PoolEngine engine, StorageSettings settings, TimeProvider time, ILogger logger) =>
         (_engine, _settings, _logger, _clients) = (engine, settings, logger, new StorageClients(engine, time, logger));
 
-    public string Name => "storage.Storage";
+    public string Name => ServiceName;
 
     public IEnumerable<KeyValuePair<string, GrpcMethod>> Methods =>
     [
@@ -35,17 +37,9 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
         Method("FreeFromPool", FreeFromPoolRequest.Parser, FreeFromPoolAsync),
         Copy(Method("CopyToPool", CopyToPoolRequest.Parser, CopyToPoolAsync)),
         Copy(Method("CopyFromPool", CopyFromPoolRequest.Parser, CopyFromPoolAsync)),
-        Method("GetServerConfig", GetServerConfigRequest.Parser, (GrpcConnection _, GetServerConfigRequest _, CancellationToken _) =>
-            ValueTask.FromResult(new GetServerConfigResponse { MemPoolSize = _settings.PoolBytes ?? _engine.Settings.CapacityBytes, ChunkSize = ChunkBytes })),
-        Unavailable("RegisterModel"),
-        Unavailable("LoadModelAsync"),
-        Unavailable("ConfirmModel"),
-        Unavailable("UnloadModel"),
-        Unavailable("ClearMem"),
     ];
 
-    /// <summary>As set, or the standard segment; the contract has 32 bits for it.</summary>
-    private int ChunkBytes => (int)Math.Min(_settings.ChunkBytes ?? _engine.Settings.SegmentBytes, 1 << 30);
+    private int ChunkBytes => _settings.ChunkBytesOf(_engine.Settings);
 
     /// <summary>A chunk in one message, as long as a message may be at all.</summary>
     private int MaxCopyBytes => Math.Min(ChunkBytes, 64 << 20);
@@ -60,9 +54,6 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
 
     private KeyValuePair<string, GrpcMethod> Copy(KeyValuePair<string, GrpcMethod> method) =>
         new(method.Key, method.Value with { MinMessageBytes = MaxCopyBytes + MessageOverheadBytes });
-
-    private KeyValuePair<string, GrpcMethod> Unavailable(string name) => new($"/{Name}/{name}", GrpcMethod.Unary((_, _, _) =>
-        throw new PoolFaultException(PoolFaultCode.Unimplemented, $"{name}: the model store is not enabled in this server.")));
 
     private ValueTask<AllocatePoolMemoryResponse> AllocatePoolMemoryAsync(
         GrpcConnection connection, AllocatePoolMemoryRequest request, CancellationToken cancellationToken)
@@ -101,10 +92,10 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
 
     private async Task LeaseAsync(StorageClient client, StorageHolder holder, int sizeMb, CancellationToken cancellationToken)
     {
-        var size = sizeMb > 0 ? sizeMb : (int)Math.Min(_engine.Settings.CapacityBytes / 4 >> 20, int.MaxValue);
+        var size = sizeMb > 0 ? sizeMb : (int)Math.Min(_engine.Settings.MaxPoolBytes / 4 >> 20, int.MaxValue);
         if (size == 0)
         {
-            throw Invalid($"size_mb is 0, and a quarter of the pool ({_engine.Settings.CapacityBytes} B) is less than 1 MiB; give a size.");
+            throw Invalid($"size_mb is 0, and a quarter of the pool ({_engine.Settings.MaxPoolBytes} B) is less than 1 MiB; give a size.");
         }
 
         var grant = await _engine.AcquireAsync(

@@ -72,10 +72,11 @@ internal sealed class AddressRange : IDisposable
 
     /// <summary>Maps a whole file at an address that was taken.</summary>
     /// <exception cref="MemorySourceException">The system refuses. The addresses must be given back with <see cref="Return"/> all the same.</exception>
-    public static void Map(SafeFileHandle file, nint address, long lengthBytes)
+    public static void Map(SafeFileHandle file, nint address, long lengthBytes, bool readOnly = false)
     {
+        var protection = readOnly ? MemoryCalls.ProtRead : MemoryCalls.ProtReadWrite;
         var mapped = MemoryCalls.Map(
-            address, (nint)lengthBytes, MemoryCalls.ProtReadWrite, MemoryCalls.MapShared | MemoryCalls.MapFixed | MemoryCalls.MapNoReserve, file, 0);
+            address, (nint)lengthBytes, protection, MemoryCalls.MapShared | MemoryCalls.MapFixed | MemoryCalls.MapNoReserve, file, 0);
         if (mapped == MemoryCalls.Failed)
         {
             throw Failure("mmap", lengthBytes, "Not enough mappings: raise vm.max_map_count, or use larger segments.");

@@ -26,19 +26,46 @@ internal sealed class HeldSegment(Segment described, SafeFileHandle? file)
     /// <summary>Given back by its user while it was being presented to a restarted server; under the source's gate.</summary>
     public bool IsReturned { get; set; }
 
+    /// <summary>The segments of a reply, with the descriptors that came along.</summary>
+    /// <exception cref="PoolProtocolException">They make no sense.</exception>
+    public static IReadOnlyList<HeldSegment> AllOf(IReadOnlyList<Segment> segments, PoolMessage message, Uri endPoint)
+    {
+        var server = endPoint.ToString();
+        if (message.Files.Count > 0 && message.Files.Count != segments.Count)
+        {
+            throw new PoolProtocolException(server, $"The server sent {segments.Count} segments with {message.Files.Count} descriptors.");
+        }
+
+        long sum = 0;
+        foreach (var segment in segments)
+        {
+            if (segment.LengthBytes < PoolProtocol.UnitBytes
+                || segment.LengthBytes % PoolProtocol.UnitBytes != 0
+                || segment.LengthBytes > long.MaxValue / 2 - sum)
+            {
+                throw new PoolProtocolException(server, $"The server sent a segment of {segment.LengthBytes} B.");
+            }
+
+            sum += segment.LengthBytes;
+        }
+
+        SafeFileHandle?[] files = message.Files.Count > 0 ? message.TakeFiles() : new SafeFileHandle?[segments.Count];
+        return [.. segments.Zip(files, (segment, file) => new HeldSegment(segment, file))];
+    }
+
     /// <summary>Maps it; a descriptor that came along is kept, one that was opened is not.</summary>
     /// <exception cref="PoolProtocolException">Its file is not what the server said, or not safe.</exception>
     /// <exception cref="MemorySourceException">It cannot be opened or mapped.</exception>
-    public void MapAt(nint address, string endPoint)
+    public void MapAt(nint address, string endPoint, bool readOnly = false)
     {
         if (File is { } kept)
         {
-            Map(kept, address, endPoint);
+            Map(kept, address, endPoint, readOnly);
             return;
         }
 
-        using var opened = SegmentFile.Open(Path, LengthBytes, endPoint);
-        Map(opened, address, endPoint);
+        using var opened = SegmentFile.Open(Path, LengthBytes, endPoint, readOnly);
+        Map(opened, address, endPoint, readOnly);
     }
 
     public void CloseFile()
@@ -47,9 +74,9 @@ internal sealed class HeldSegment(Segment described, SafeFileHandle? file)
         File = null;
     }
 
-    private void Map(SafeFileHandle file, nint address, string endPoint)
+    private void Map(SafeFileHandle file, nint address, string endPoint, bool readOnly)
     {
-        SegmentFile.Verify(file, LengthBytes, Inode, endPoint);
-        AddressRange.Map(file, address, LengthBytes);
+        SegmentFile.Verify(file, LengthBytes, Inode, endPoint, readOnly);
+        AddressRange.Map(file, address, LengthBytes, readOnly);
     }
 }

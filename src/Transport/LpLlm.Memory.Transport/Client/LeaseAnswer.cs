@@ -1,5 +1,4 @@
 using LpLlm.Memory.Transport.Messages;
-using Microsoft.Win32.SafeHandles;
 
 namespace LpLlm.Memory.Transport.Client;
 
@@ -18,26 +17,7 @@ internal sealed record LeaseAnswer(ulong LeaseId, Token Token, IReadOnlyList<Hel
             throw new PoolProtocolException(server, "The server's lease has no token.");
         }
 
-        if (message.Files.Count > 0 && message.Files.Count != lease.Segments.Count)
-        {
-            throw new PoolProtocolException(server, $"The server sent {lease.Segments.Count} segments with {message.Files.Count} descriptors.");
-        }
-
-        long sum = 0;
-        foreach (var segment in lease.Segments)
-        {
-            if (segment.LengthBytes < PoolProtocol.UnitBytes
-                || segment.LengthBytes % PoolProtocol.UnitBytes != 0
-                || segment.LengthBytes > long.MaxValue / 2 - sum)
-            {
-                throw new PoolProtocolException(server, $"The server's lease {lease.Id} has a segment of {segment.LengthBytes} B.");
-            }
-
-            sum += segment.LengthBytes;
-        }
-
-        SafeFileHandle?[] files = message.Files.Count > 0 ? message.TakeFiles() : new SafeFileHandle?[lease.Segments.Count];
-        return new LeaseAnswer(lease.Id, token, [.. lease.Segments.Zip(files, (segment, file) => new HeldSegment(segment, file))]);
+        return new LeaseAnswer(lease.Id, token, HeldSegment.AllOf(lease.Segments, message, endPoint));
     }
 
     public void CloseFiles()

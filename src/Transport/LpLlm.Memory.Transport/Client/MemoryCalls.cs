@@ -7,6 +7,7 @@ namespace LpLlm.Memory.Transport.Client;
 internal static partial class MemoryCalls
 {
     public const int ProtNone = 0;
+    public const int ProtRead = 1;
     public const int ProtReadWrite = 1 | 2;
     public const int MapShared = 0x1;
     public const int MapPrivate = 0x2;
@@ -18,6 +19,7 @@ internal static partial class MemoryCalls
     public const int GetSeals = 1034;
     public const int SealShrink = 2;
     public const int SealGrow = 4;
+    public const int SealFutureWrite = 0x10;
     public const nint Failed = -1;
 
     [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]

@@ -104,6 +104,7 @@ internal sealed class Outbox(PoolClient client, Uri endPoint, ILogger logger)
     {
         PoolMethod.Shrink => connection.CallAsync(method, message, ShrinkReply.Parser, TimeSpan.Zero, CancellationToken.None),
         PoolMethod.Release => connection.CallAsync(method, message, ReleaseReply.Parser, TimeSpan.Zero, CancellationToken.None),
+        PoolMethod.CloseModel => connection.CallAsync(method, message, CloseModelReply.Parser, TimeSpan.Zero, CancellationToken.None),
         _ => connection.CallAsync(PoolMethod.Withdraw, message, WithdrawReply.Parser, TimeSpan.Zero, CancellationToken.None),
     };
 

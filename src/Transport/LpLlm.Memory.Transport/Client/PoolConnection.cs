@@ -173,6 +173,14 @@ internal sealed class PoolConnection : IAsyncDisposable
         return LeaseAnswer.From(Parse(LeaseReply.Parser, message, EndPoint), message, EndPoint);
     }
 
+    /// <summary>A call that is answered with a model.</summary>
+    /// <inheritdoc cref="CallAsync"/>
+    public async Task<ModelAnswer> CallForModelAsync(OpenModelRequest request, TimeSpan extra, CancellationToken cancellationToken)
+    {
+        using var message = await SendAsync(PoolMethod.OpenModel, request, extra, [], cancellationToken).ConfigureAwait(false);
+        return ModelAnswer.From(Parse(OpenModelReply.Parser, message, EndPoint), message, EndPoint);
+    }
+
     /// <summary>What the server wants, until the connection is lost.</summary>
     public async IAsyncEnumerable<WatchEvent> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {

@@ -14,7 +14,7 @@ internal static partial class SegmentFile
     /// <summary>Opens a segment that came as a path, which only a process of the same user can.</summary>
     /// <exception cref="PoolProtocolException">The path is not one of a server's descriptors.</exception>
     /// <exception cref="MemorySourceException">It cannot be opened.</exception>
-    public static SafeFileHandle Open(string path, long lengthBytes, string endPoint)
+    public static SafeFileHandle Open(string path, long lengthBytes, string endPoint, bool readOnly = false)
     {
         // Nothing else is opened: a path of the server's choice could be a device or a pipe that hangs.
         if (!DescriptorPath().IsMatch(path))
@@ -24,7 +24,7 @@ internal static partial class SegmentFile
 
         try
         {
-            return File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+            return File.OpenHandle(path, FileMode.Open, readOnly ? FileAccess.Read : FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
@@ -37,9 +37,15 @@ internal static partial class SegmentFile
     }
 
     /// <exception cref="PoolProtocolException">It is not what the server said, or not sealed against a change of length.</exception>
-    public static void Verify(SafeFileHandle file, long lengthBytes, ulong inode, string endPoint)
+    public static void Verify(SafeFileHandle file, long lengthBytes, ulong inode, string endPoint, bool readOnly = false)
     {
         var seals = SocketNative.Control(file, MemoryCalls.GetSeals, 0);
+        if (readOnly && (seals < 0 || (seals & MemoryCalls.SealFutureWrite) == 0))
+        {
+            throw new PoolProtocolException(
+                endPoint, $"A model's file is not sealed against writing (seals {seals}): it is not mapped, because another process could change the weights.");
+        }
+
         if (seals < 0 || (seals & RequiredSeals) != RequiredSeals)
         {
             throw new PoolProtocolException(

@@ -18,6 +18,10 @@ internal sealed class AdmissionQueue
     public LeaseRequest? FindBehind(LeaseRequest front, long lengthBytes) =>
         _waiting.FirstOrDefault(request => request != front && request.LengthBytes <= lengthBytes);
 
+    /// <summary>The first of the other kind of memory.</summary>
+    public LeaseRequest? FindOther(LeaseRequest front) =>
+        _waiting.FirstOrDefault(request => request.Session.Options.HoldsModels != front.Session.Options.HoldsModels);
+
     public void Add(LeaseRequest request) => _waiting.Add(request);
 
     public void Remove(LeaseRequest request) => _waiting.Remove(request);

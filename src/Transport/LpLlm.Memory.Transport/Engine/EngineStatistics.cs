@@ -7,6 +7,9 @@ internal readonly record struct EngineStatistics
 
     public required long LeasedBytes { get; init; }
 
+    /// <summary>Part of the leased bytes, and of those that are being made ready: models.</summary>
+    public required long ModelBytes { get; init; }
+
     /// <summary>Made, clean, and nobody's.</summary>
     public required long IdleBytes { get; init; }
 

@@ -5,7 +5,7 @@ namespace LpLlm.Memory.Transport.Engine;
 /// <summary>Where the engine's segments come from: memory of this host, or a simulation. Thread-safe.</summary>
 internal interface ISegmentSource
 {
-    /// <summary>Makes a segment: zeroed, populated, page-locked, sealed against any change of length. Takes 50 ms to seconds a GiB.</summary>
+    /// <summary>Makes a segment: zeroed, populated, page-locked, sealed against any change of length, with seals that are not final. Takes 50 ms to seconds a GiB.</summary>
     /// <param name="lengthBytes">A multiple of 2 MiB.</param>
     /// <param name="cancellationToken">Ends the making; nothing is kept.</param>
     /// <exception cref="MemorySourceException">The memory cannot be had; nothing is kept but <see cref="MemorySourceException.QuarantinedBytes"/>.</exception>

@@ -36,7 +36,7 @@ internal sealed partial class PoolEngine
     {
         RequireUnsynchronized(session);
         RefuseIfStoppingUnsynchronized();
-        if (_leases.Find(leaseToken) is not { } lease || !MaySharedUnsynchronized(session, lease))
+        if (_leases.Find(leaseToken) is not { } lease || IsOthersModel(lease, session) || !MaySharedUnsynchronized(session, lease))
         {
             throw ForeignUnsynchronized(session, "lease", after);
         }
@@ -65,7 +65,7 @@ internal sealed partial class PoolEngine
             slot.Expose(session);
         }
 
-        return GrantUnsynchronized(session, lease, lease.Slots);
+        return GrantUnsynchronized(session, lease, lease.Slots, after);
     });
 
     public IReadOnlyList<LeaseSummary> List(PoolSession? holder = null)
@@ -99,6 +99,12 @@ internal sealed partial class PoolEngine
         if (_leases.Find(leaseId) is not { Holders.Count: > 0 } lease)
         {
             throw EngineFaults.NotFound("lease");
+        }
+
+        if (lease.Owner.HoldsModels)
+        {
+            throw new PoolFaultException(
+                PoolFaultCode.FailedPrecondition, $"Lease {leaseId} holds the model '{lease.Name}': unload the model instead (sllm-store unload).");
         }
 
         if (lease.RevokeReason is not null)
@@ -202,6 +208,7 @@ internal sealed partial class PoolEngine
         lease.Holders.Remove(session);
         session.Leases.Remove(lease);
         session.Watch?.Forget(lease.Id);
+        EndUsesUnsynchronized(session, lease, after);
         StopUsingUnsynchronized(lease, used, session, after);
         _leases.Settle(lease);
     }
@@ -235,6 +242,7 @@ internal sealed partial class PoolEngine
 
         var free = slots.FindAll(slot => slot.Users.Count == 0);
         lease.Slots.RemoveAll(slot => slot.Users.Count == 0);
+        _shares.Refund(lease.Owner, free.Sum(slot => slot.LengthBytes));
         lease.Quarantined.UnionWith(free);
         if (free.Exists(slot => slot.QuarantineEnd > _clock.Now))
         {

@@ -44,8 +44,19 @@ internal sealed partial class PoolEngine
             throw Limit(nameof(Settings.CapacityBytes), Settings.CapacityBytes, 0, "Ask for less, or raise it");
         }
 
+        var holdsModels = session.Options.HoldsModels;
+        if (lengthBytes > _shares.Most(session.Options))
+        {
+            var floor = holdsModels ? nameof(Settings.PoolFloorBytes) : nameof(Settings.ModelFloorBytes);
+            throw Limit(
+                nameof(Settings.CapacityBytes),
+                _shares.Most(session.Options),
+                0,
+                $"That is what {floor} leaves of {Settings.CapacityBytes}: ask for less, or raise {nameof(Settings.CapacityBytes)}");
+        }
+
         var leaseBytes = lease is null ? 0 : lease.LengthBytes + lease.Growths.Sum(growth => growth.LengthBytes);
-        if (SegmentSizes.Exceeds(leaseBytes, lengthBytes, Settings.MaxLeaseBytes))
+        if (!holdsModels && SegmentSizes.Exceeds(leaseBytes, lengthBytes, Settings.MaxLeaseBytes))
         {
             throw Limit(nameof(Settings.MaxLeaseBytes), Settings.MaxLeaseBytes, leaseBytes, "Ask for less or use several leases, or raise it");
         }
@@ -56,7 +67,7 @@ internal sealed partial class PoolEngine
         }
 
         var leases = session.Leases.Count + session.Requests.Values.Count(request => !request.IsGrowth && request.State != RequestState.Granted);
-        if (lease is null && leases >= Settings.MaxLeasesPerClient)
+        if (lease is null && !holdsModels && leases >= Settings.MaxLeasesPerClient)
         {
             throw Limit(nameof(Settings.MaxLeasesPerClient), Settings.MaxLeasesPerClient, leases, "Release leases");
         }
@@ -94,15 +105,24 @@ internal sealed partial class PoolEngine
 
     private long FreeBytesUnsynchronized() => Math.Max(0, Settings.CapacityBytes - _inventory.LeasedBytes - _inventory.PendingBytes);
 
-    private long MissingRoomUnsynchronized(LeaseRequest request) => Math.Max(PoolProtocol.UnitBytes, request.LengthBytes - FreeBytesUnsynchronized());
+    private long MissingRoomUnsynchronized(LeaseRequest request)
+    {
+        var kind = request.Session.Options;
+        var free = Math.Min(FreeBytesUnsynchronized(), _shares.Most(kind) - _shares.Held(kind));
+        return Math.Max(PoolProtocol.UnitBytes, request.LengthBytes - free);
+    }
 
     private void RefuseForRoomUnsynchronized(LeaseRequest request, Deferred after)
     {
-        var free = FreeBytesUnsynchronized();
-        var soon = free + _inventory.TransientBytes + _inventory.MakingBytes >= request.LengthBytes;
+        var kind = request.Session.Options;
+        var free = Math.Max(0, Math.Min(FreeBytesUnsynchronized(), _shares.Most(kind) - _shares.Held(kind)));
+        var soon = _shares.HasRoom(request) && FreeBytesUnsynchronized() + _inventory.TransientBytes + _inventory.MakingBytes >= request.LengthBytes;
+        var share = _shares.Most(kind) < Settings.CapacityBytes
+            ? $" {(kind.HoldsModels ? "Models" : "Pools")} have {_shares.Held(kind)} of the {_shares.Most(kind)} B that they may."
+            : "";
         var fault = EngineFaults.Exhausted(
             soon ? ExhaustionCause.Pending : ExhaustionCause.Limit,
-            $"There is no room for {request.LengthBytes} B: {_inventory.LeasedBytes} of {Settings.CapacityBytes} B are leased and {_inventory.PendingBytes} pending.",
+            $"There is no room for {request.LengthBytes} B: {_inventory.LeasedBytes} of {Settings.CapacityBytes} B are leased and {_inventory.PendingBytes} pending.{share}",
             soon ? "Try again: returned memory is being made ready." : $"Wait longer, release leases, or raise {nameof(Settings.CapacityBytes)}.",
             request.Options.LengthBytes,
             nameof(Settings.CapacityBytes),

@@ -56,7 +56,7 @@ internal sealed partial class PoolEngine
         {
             ArmUnsynchronized(slot.QuarantineEnd);
         }
-        else if (slot.IsTainted)
+        else if (slot.IsTainted || slot.IsReadOnly)
         {
             DiscardUnsynchronized(slot, freesPages: false, after);
         }

@@ -20,14 +20,7 @@ internal sealed partial class PoolEngine
     public bool Withdraw(PoolSession session, Token requestId) => Change(after =>
     {
         RequireUnsynchronized(session);
-        if (!session.Withdrawn.Contains(requestId))
-        {
-            session.Withdrawn.Enqueue(requestId);
-            if (session.Withdrawn.Count > MaxWithdrawn)
-            {
-                session.Withdrawn.Dequeue();
-            }
-        }
+        NoteWithdrawnUnsynchronized(session, requestId);
 
         if (!session.Requests.TryGetValue(requestId, out var request))
         {
@@ -50,6 +43,18 @@ internal sealed partial class PoolEngine
         PumpUnsynchronized(after);
         return true;
     });
+
+    private static void NoteWithdrawnUnsynchronized(PoolSession session, Token id)
+    {
+        if (!session.Withdrawn.Contains(id))
+        {
+            session.Withdrawn.Enqueue(id);
+            if (session.Withdrawn.Count > MaxWithdrawn)
+            {
+                session.Withdrawn.Dequeue();
+            }
+        }
+    }
 
     private Task<LeaseGrant> RequestAsync(PoolSession session, ulong? leaseId, AcquireOptions options, CancellationToken cancellationToken)
     {
@@ -90,6 +95,11 @@ internal sealed partial class PoolEngine
         }
 
         var lease = leaseId is { } id ? RequireLeaseUnsynchronized(session, id) : null;
+        if (lease is not null && IsOthersModel(lease, session))
+        {
+            throw EngineFaults.Invalid($"Lease {lease.Id} is a model, which does not grow.");
+        }
+
         if (lease?.RevokeReason is not null)
         {
             throw EngineFaults.Revoked(lease);
@@ -137,7 +147,7 @@ internal sealed partial class PoolEngine
         }
 
         var timeout = request.Options.Timeout > Settings.MaxWait ? Settings.MaxWait : request.Options.Timeout;
-        var asked = _trims.Ask(_sessions.Values, request.Session, MissingRoomUnsynchronized(request), _events, after);
+        var asked = AskUnsynchronized(request, after);
         request.Deadline = Math.Max(_clock.After(timeout), asked ?? long.MinValue);
         if (request.Deadline <= _clock.Now)
         {

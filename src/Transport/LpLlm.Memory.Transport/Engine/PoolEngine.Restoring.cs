@@ -134,9 +134,10 @@ internal sealed partial class PoolEngine
             limit = (nameof(Settings.MaxLeasesPerClient), Settings.MaxLeasesPerClient, session.Leases.Count);
         }
 
-        if (limit is null && newBytes > FreeBytesUnsynchronized() && _clock.Since(_started) > RestoreWindow)
+        var free = Math.Min(FreeBytesUnsynchronized(), Settings.MaxPoolBytes - _shares.Held(session.Options));
+        if (limit is null && newBytes > free && _clock.Since(_started) > RestoreWindow)
         {
-            limit = (nameof(Settings.CapacityBytes), Settings.CapacityBytes, Settings.CapacityBytes - FreeBytesUnsynchronized());
+            limit = (nameof(Settings.CapacityBytes), Settings.MaxPoolBytes, Settings.MaxPoolBytes - free);
         }
 
         if (limit is not var (name, most, used))
@@ -218,6 +219,7 @@ internal sealed partial class PoolEngine
                 // Processes that had it before the restart and never came back are not known, so their end can never be proven.
                 slot.IsTainted = true;
                 _quotas.Charge(session, slot.LengthBytes);
+                _shares.Charge(lease.Owner, slot.LengthBytes);
                 AppendUnsynchronized(lease, slot, session);
             }
 
@@ -228,7 +230,7 @@ internal sealed partial class PoolEngine
         _events.Add("restored", lease.Id, lengthBytes, $"By client '{session.Options.ClientName}'.");
         after.Add(() => TransportLog.LeaseRestored(_logger, session.Options.ClientName, lease.Id, lengthBytes));
         PumpUnsynchronized(after);
-        return GrantUnsynchronized(session, lease, presented);
+        return GrantUnsynchronized(session, lease, presented, after);
 
         static PoolFaultException Denied() =>
             new(PoolFaultCode.PermissionDenied, "This memory, or this lease, is another's. Only the processes that shared it before may present it.");

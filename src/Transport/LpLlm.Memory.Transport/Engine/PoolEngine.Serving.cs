@@ -21,7 +21,8 @@ internal sealed partial class PoolEngine
             return;
         }
 
-        while (_queue.Front is { } front && (TryServeUnsynchronized(front, after) || TryServeBehindUnsynchronized(front, after)))
+        while (_queue.Front is { } front
+            && (TryServeUnsynchronized(front, after) || TryServeOtherUnsynchronized(front, after) || TryServeBehindUnsynchronized(front, after)))
         {
         }
 
@@ -33,9 +34,10 @@ internal sealed partial class PoolEngine
         if (_queue.Front is { } waiting)
         {
             // Asked again when their patience is over, as long as somebody waits.
-            if (_trims.Ask(_sessions.Values, waiting.Session, MissingRoomUnsynchronized(waiting), _events, after) is { } due)
+            AskUnsynchronized(waiting, after);
+            if (_queue.FindOther(waiting) is { } other)
             {
-                ArmUnsynchronized(due);
+                AskUnsynchronized(other, after);
             }
         }
         else
@@ -43,6 +45,29 @@ internal sealed partial class PoolEngine
             ReplenishUnsynchronized(after);
         }
     }
+
+    /// <summary>Asks those to give back what is idle whose memory would help.</summary>
+    /// <returns>When the last answer is due, or null if nobody could be asked.</returns>
+    private long? AskUnsynchronized(LeaseRequest request, Deferred after)
+    {
+        var helpers = _sessions.Values.Where(session => _shares.CanHelp(session.Options, request));
+        var due = _trims.Ask(helpers, request.Session, MissingRoomUnsynchronized(request), _events, after);
+        if (due is { } time)
+        {
+            ArmUnsynchronized(time);
+        }
+
+        return due;
+    }
+
+    /// <summary>
+    /// The front has no room. What it waits for is not what a floor keeps for the other kind of memory, nor anything that the other kind may have
+    /// while the front's own kind has all that it may.
+    /// </summary>
+    private bool TryServeOtherUnsynchronized(LeaseRequest front, Deferred after) =>
+        _queue.FindOther(front) is { } other
+        && (_shares.IsWithinFloor(other) || !_shares.HasRoom(front))
+        && TryServeUnsynchronized(other, after);
 
     /// <summary>
     /// The front has no room. It holds the others back for <see cref="FrontWindow"/>, so that what comes back gathers for it, then lets them
@@ -71,7 +96,7 @@ internal sealed partial class PoolEngine
     private bool TryServeUnsynchronized(LeaseRequest request, Deferred after)
     {
         var free = Settings.CapacityBytes - _inventory.ChargedBytes;
-        if (free < 0)
+        if (free < 0 || !_shares.HasRoom(request))
         {
             return false;
         }
@@ -122,6 +147,7 @@ internal sealed partial class PoolEngine
         }
 
         _queue.Remove(request);
+        _shares.Charge(request.Session.Options, request.LengthBytes);
         request.State = RequestState.Making;
         request.MakingBytes = rest;
         _makingSegments += rest > 0 ? 1 : 0;
@@ -278,7 +304,7 @@ internal sealed partial class PoolEngine
     {
         foreach (var call in request.Calls)
         {
-            var grant = GrantUnsynchronized(request.Session, request.Lease!, request.LiveSlots);
+            var grant = GrantUnsynchronized(request.Session, request.Lease!, request.LiveSlots, after);
             call.IsOver = true;
             after.Add(() =>
             {
@@ -290,10 +316,15 @@ internal sealed partial class PoolEngine
         request.Calls.Clear();
     }
 
-    private LeaseGrant GrantUnsynchronized(PoolSession session, Lease lease, IEnumerable<SegmentSlot> slots)
+    private LeaseGrant GrantUnsynchronized(PoolSession session, Lease lease, IEnumerable<SegmentSlot> slots, Deferred after)
     {
         var pinned = slots.Where(slot => slot.Users.Contains(session)).ToList();
         pinned.ForEach(slot => slot.Pins++);
+        if (!session.Options.HoldsModels)
+        {
+            after.Add(() => pinned.ForEach(slot => slot.Segment.Seal(readOnly: false))); // before the answer, which is added later
+        }
+
         return new LeaseGrant(lease.Id, lease.Token, [.. pinned.Select(slot => new GrantedSegment(slot.Id, slot.Segment))], () => Unpin(pinned));
     }
 
@@ -306,6 +337,11 @@ internal sealed partial class PoolEngine
         request.Session.Requests.Remove(request.Options.RequestId);
         request.Lease?.Growths.Remove(request);
         _quotas.Refund(request.Session, request.LengthBytes);
+        if (wasMaking)
+        {
+            _shares.Refund(request.Session.Options, request.LengthBytes);
+        }
+
         if (wasMaking && !request.IsCreating)
         {
             _inventory.Refund(request.MakingBytes - request.MissingBytes);

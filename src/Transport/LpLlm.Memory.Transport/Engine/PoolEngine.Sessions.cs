@@ -10,7 +10,8 @@ internal sealed partial class PoolEngine
     public PoolSession Open(SessionOptions options) => Change(_ =>
     {
         RefuseIfStoppingUnsynchronized();
-        if (FairShare.FindExceeded([.. _sessions.Values.Select(other => other.Options)], options, Settings.MaxSessions) is var (most, whose))
+        var others = _sessions.Values.Select(other => other.Options).Where(other => !other.HoldsModels).ToList();
+        if (!options.HoldsModels && FairShare.FindExceeded(others, options, Settings.MaxSessions) is var (most, whose))
         {
             _refusedRequests++;
             throw EngineFaults.Exhausted(
@@ -40,7 +41,7 @@ internal sealed partial class PoolEngine
     /// <summary>
     /// Connects a session again. The process must be the one it was opened by, where both are known: else it is not found.
     /// </summary>
-    public IReadOnlyList<LeaseGrant> Resume(PoolSession session, SessionOptions options) => Change(_ =>
+    public IReadOnlyList<LeaseGrant> Resume(PoolSession session, SessionOptions options) => Change(after =>
     {
         RequireUnsynchronized(session);
         if (Differ(session.Options.UserId, options.UserId) || Differ(session.Options.ProcessId, options.ProcessId))
@@ -50,7 +51,7 @@ internal sealed partial class PoolEngine
 
         session.Connections++;
         _events.Add("resumed", 0, session.ChargedBytes, $"Client '{session.Options.ClientName}' is connected again.");
-        return session.Leases.OrderBy(lease => lease.Created).Select(lease => GrantUnsynchronized(session, lease, lease.Slots)).ToList();
+        return session.Leases.OrderBy(lease => lease.Created).Select(lease => GrantUnsynchronized(session, lease, lease.Slots, after)).ToList();
     });
 
     /// <summary>A connection of the session ended. With the last one its waiting requests are cancelled and its leases detached.</summary>

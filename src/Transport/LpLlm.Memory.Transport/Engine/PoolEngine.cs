@@ -26,6 +26,7 @@ internal sealed partial class PoolEngine : IAsyncDisposable
     private readonly SegmentInventory _inventory;
     private readonly AdmissionQueue _queue;
     private readonly QuotaBook _quotas;
+    private readonly SharesBook _shares;
     private readonly TrimCoordinator _trims;
     private readonly EventLog _events;
 
@@ -52,6 +53,7 @@ internal sealed partial class PoolEngine : IAsyncDisposable
         _inventory = new SegmentInventory(settings.SegmentBytes);
         _queue = new AdmissionQueue();
         _quotas = new QuotaBook(settings);
+        _shares = new SharesBook(settings);
         _trims = new TrimCoordinator(settings.TrimPatience, _clock);
         _events = new EventLog(settings.EventCapacity, _clock);
         Epoch = _newToken();
@@ -71,10 +73,11 @@ internal sealed partial class PoolEngine : IAsyncDisposable
             {
                 CapacityBytes = Settings.CapacityBytes,
                 LeasedBytes = _inventory.LeasedBytes,
+                ModelBytes = _shares.ModelBytes,
                 IdleBytes = _inventory.IdleBytes,
                 PendingBytes = _inventory.PendingBytes,
                 PeakLeasedBytes = _inventory.PeakLeasedBytes,
-                Sessions = _sessions.Count,
+                Sessions = _sessions.Values.Count(session => !session.Options.HoldsModels),
                 Leases = _leases.HeldCount,
                 Waiting = _queue.Count,
                 TotalLeases = _totalLeases,

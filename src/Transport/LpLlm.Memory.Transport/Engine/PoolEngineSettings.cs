@@ -6,6 +6,18 @@ internal sealed record PoolEngineSettings
     /// <summary>All segments together never exceed this, but for memory that surviving clients present after a restart.</summary>
     public required long CapacityBytes { get; init; }
 
+    /// <summary>Part of the capacity that only models can have.</summary>
+    public long ModelFloorBytes { get; init; }
+
+    /// <summary>Part of the capacity that models cannot have.</summary>
+    public long PoolFloorBytes { get; init; }
+
+    /// <summary>The most that all leases of pools can take together.</summary>
+    public long MaxPoolBytes => CapacityBytes - ModelFloorBytes;
+
+    /// <summary>The most that all models can take together.</summary>
+    public long MaxModelBytes => CapacityBytes - PoolFloorBytes;
+
     /// <summary>The standard segment, a multiple of 2 MiB.</summary>
     public long SegmentBytes { get; init; } = 32L << 20;
 

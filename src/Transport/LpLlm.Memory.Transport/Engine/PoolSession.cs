@@ -1,3 +1,5 @@
+using LpLlm.Memory.Transport.Models;
+
 namespace LpLlm.Memory.Transport.Engine;
 
 /// <summary>A client as the engine knows it. Its state is the engine's, guarded by its lock; token and options never change.</summary>
@@ -28,6 +30,9 @@ internal sealed class PoolSession(Token token, SessionOptions options)
     public long ChargedBytes { get; set; }
 
     public HashSet<Lease> Leases { get; } = [];
+
+    /// <summary>The models that it reads, by the id under which it opened them: each is kept in memory by its use.</summary>
+    public Dictionary<Token, ServedModel> Uses { get; } = [];
 
     /// <summary>Segments whose descriptor it got, and which it could still touch.</summary>
     public HashSet<SegmentSlot> Exposures { get; } = [];

@@ -17,6 +17,11 @@ internal sealed class QuotaBook(PoolEngineSettings settings)
     /// <summary>The name and value of the limit that the bytes would break and what counts against it, or null.</summary>
     public (string Name, long LimitBytes, long UsedBytes)? FindLimit(PoolSession session, long bytes)
     {
+        if (session.Options.HoldsModels)
+        {
+            return null;
+        }
+
         if (SegmentSizes.Exceeds(ClientBytes(session), bytes, settings.MaxClientBytes))
         {
             return (nameof(settings.MaxClientBytes), settings.MaxClientBytes, ClientBytes(session));

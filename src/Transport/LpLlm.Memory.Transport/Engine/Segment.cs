@@ -30,6 +30,13 @@ internal abstract class Segment(long lengthBytes, bool isPageLocked)
     /// <exception cref="MemorySourceException">The driver refuses.</exception>
     public virtual Task PrepareForDevicesAsync() => Task.CompletedTask;
 
+    /// <summary>
+    /// Makes its seals final, before its descriptor leaves the server's hands. The first call decides; further ones do nothing. Thread-safe, and quick.
+    /// </summary>
+    /// <param name="readOnly">Nobody can write to it any more but through mappings that exist now: the server's own.</param>
+    /// <exception cref="MemorySourceException">The system refuses: it knows no memory that is read-only for others (before Linux 5.1).</exception>
+    public abstract void Seal(bool readOnly);
+
     /// <summary>Overwrites all bytes with zeros, off the caller's thread.</summary>
     /// <exception cref="MemorySourceException">A client has taken pages out of it: it is to be discarded, for filling it again would take memory.</exception>
     public abstract ValueTask ClearAsync();
@@ -39,7 +46,7 @@ internal abstract class Segment(long lengthBytes, bool isPageLocked)
     /// </summary>
     /// <param name="freesPages">
     /// Frees the pages now, even under a process that still maps them and gave them back: it would read zeros. False leaves them to their last
-    /// holder, which may be alive and in the right.
+    /// holder, which may be alive and in the right. What is sealed read-only must be left: the system does not free its pages.
     /// </param>
     public abstract ValueTask DiscardAsync(bool freesPages);
 }

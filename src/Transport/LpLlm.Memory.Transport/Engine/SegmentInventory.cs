@@ -136,7 +136,7 @@ internal sealed class SegmentInventory(long segmentBytes)
 
     private IEnumerable<SegmentSlot> Usable(PoolSession session, long lengthBytes) =>
         _idle.Where(slot => slot.LengthBytes == lengthBytes && slot.WasExposed && slot.IsFor(session))
-            .Concat(_idle.Where(slot => slot.LengthBytes == lengthBytes && !slot.WasExposed));
+            .Concat(_idle.Where(slot => slot.LengthBytes == lengthBytes && !slot.WasExposed && slot.IsFor(session)));
 
     private void Count(SegmentSlot slot, int sign)
     {

@@ -36,6 +36,12 @@ internal sealed class SegmentSlot(Segment segment)
     /// <summary>A process that is not known to be gone may be using it in good faith: it is never reused, and its pages are left alone.</summary>
     public bool IsTainted { get; set; }
 
+    /// <summary>Somebody other than the model store has had it: its seals are final, and it can no longer be made read-only.</summary>
+    public bool IsSealed { get; set; }
+
+    /// <summary>Holds a model that was given to others: nobody can write to it any more, so it is never used again.</summary>
+    public bool IsReadOnly { get; set; }
+
     /// <summary>Something was able to write to it since it was last overwritten with zeros.</summary>
     public bool IsDirty { get; set; }
 
@@ -57,9 +63,9 @@ internal sealed class SegmentSlot(Segment segment)
     /// <summary>Whether zeros are enough to give it to this session: nobody else can touch it, and no other user ever could.</summary>
     public bool IsFor(PoolSession session)
     {
-        if (!WasExposed)
+        if (!WasExposed || session.Options.HoldsModels)
         {
-            return true;
+            return !WasExposed && !(IsSealed && session.Options.HoldsModels);
         }
 
         return Exposed.Count switch
@@ -74,6 +80,7 @@ internal sealed class SegmentSlot(Segment segment)
     public void Expose(PoolSession session)
     {
         IsDirty = true;
+        IsSealed |= !session.Options.HoldsModels;
         if (session.Options.IsThisProcess)
         {
             return;

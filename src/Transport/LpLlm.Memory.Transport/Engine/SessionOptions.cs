@@ -25,4 +25,10 @@ internal sealed record SessionOptions
 
     /// <summary>Whether the server trusts it not to touch what it gave back, because it is the same process: its memory needs no proof of death.</summary>
     public bool IsThisProcess { get; init; }
+
+    /// <summary>
+    /// Whether it is the model store. It counts by the floor of models instead of by clients' quotas, and its segments are not sealed against further
+    /// seals before somebody else gets them.
+    /// </summary>
+    public bool HoldsModels { get; init; }
 }

@@ -1,4 +1,5 @@
 using LpLlm.Memory.Transport.Engine;
+using LpLlm.Memory.Transport.Models;
 
 namespace LpLlm.Memory.Transport.Server;
 
@@ -6,4 +7,7 @@ namespace LpLlm.Memory.Transport.Server;
 internal interface IPoolEngineHost
 {
     PoolEngine Engine { get; }
+
+    /// <summary>Its model store; null where it has none.</summary>
+    IModelService? Models { get; }
 }

@@ -1,5 +1,6 @@
 using LpLlm.Memory.Transport.Devices;
 using LpLlm.Memory.Transport.Engine;
+using LpLlm.Memory.Transport.Models;
 using Microsoft.Extensions.Logging;
 
 namespace LpLlm.Memory.Transport.Server;
@@ -10,8 +11,9 @@ namespace LpLlm.Memory.Transport.Server;
 /// <param name="logger">For refusals and sessions.</param>
 /// <param name="time">The engine's clock, where it is not the system's.</param>
 /// <param name="devices">From and to which the server copies for its clients; null: none. Their driver is loaded when a client first asks.</param>
+/// <param name="models">The server's model store; null: it has none.</param>
 internal sealed class PoolService(
-    PoolEngine engine, PoolServicePolicy policy, ILogger logger, TimeProvider? time = null, IDeviceSet? devices = null)
+    PoolEngine engine, PoolServicePolicy policy, ILogger logger, TimeProvider? time = null, IDeviceSet? devices = null, IModelService? models = null)
     : IPoolConnectionHandler, IPoolEngineHost, IDisposable
 {
     /// <summary>What the kernel answers where there is no user: -1 must not count as anybody, whatever is configured.</summary>
@@ -22,6 +24,8 @@ internal sealed class PoolService(
     public bool AdmitsOtherUsers => policy.AllowedUsers.Count > 0;
 
     PoolEngine IPoolEngineHost.Engine => engine;
+
+    IModelService? IPoolEngineHost.Models => models;
 
     /// <exception cref="PoolFaultException">The user may not connect.</exception>
     public IPoolConnection Accept(PoolPeer peer)
@@ -35,7 +39,7 @@ internal sealed class PoolService(
                 $"User {user} may not use this pool server. Add the user to AllowedUsers, or run the client as the server's user.");
         }
 
-        return new PoolServiceConnection(engine, _copies, policy, peer, logger, time ?? TimeProvider.System);
+        return new PoolServiceConnection(engine, models, _copies, policy, peer, logger, time ?? TimeProvider.System);
     }
 
     /// <summary>Gives the devices back, after the engine's end.</summary>

@@ -39,7 +39,7 @@ internal sealed partial class PoolServiceConnection
                 PoolFaultCode.PermissionDenied, "Only root and the server's own user see its events: run as one of them, or ask without events.");
         }
 
-        var reply = Replies.Statistics(engine.GetStatistics());
+        var reply = Replies.Statistics(engine.GetStatistics(), engine.Settings);
         if (request.WithEvents)
         {
             reply.Events.AddRange(engine.GetEvents().Select(record => Replies.Event(record, time.GetElapsedTime(record.Timestamp))));

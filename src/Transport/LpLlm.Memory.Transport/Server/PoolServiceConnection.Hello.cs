@@ -50,7 +50,7 @@ internal sealed partial class PoolServiceConnection
             RenewIntervalMs = (long)policy.RenewInterval.TotalMilliseconds,
             SessionTimeoutMs = (long)settings.SessionTimeout.TotalMilliseconds,
             SegmentBytes = settings.SegmentBytes,
-            CapacityBytes = settings.CapacityBytes,
+            CapacityBytes = settings.MaxPoolBytes,
             MaxLeaseBytes = settings.MaxLeaseBytes,
             Restores = peer.PassesFiles,
         };

@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using LpLlm.Memory.Transport.Engine;
 using LpLlm.Memory.Transport.Messages;
 using Microsoft.Win32.SafeHandles;
@@ -81,13 +82,16 @@ internal sealed partial class PoolServiceConnection
     }
 
     /// <summary>The reply holds the grant, and so the descriptors open, until the transport has duplicated them.</summary>
-    private PoolMessage Grant(LeaseGrant grant)
+    private PoolMessage Grant(LeaseGrant grant) =>
+        Grant(grant, static (grant, withPaths) => new LeaseReply { Lease = Replies.Lease(grant, withPaths) });
+
+    private PoolMessage Grant(LeaseGrant grant, Func<LeaseGrant, bool, IMessage> describe)
     {
         try
         {
             var files = grant.Segments.Select(granted => granted.Segment.File).OfType<SafeFileHandle>().ToArray();
             var passesFiles = peer.PassesFiles && files.Length == grant.Segments.Count;
-            var reply = Reply(new LeaseReply { Lease = Replies.Lease(grant, withPaths: !passesFiles) });
+            var reply = Reply(describe(grant, !passesFiles));
             return new PoolMessage(reply.Payload, passesFiles ? files : []) { Hold = grant };
         }
         catch

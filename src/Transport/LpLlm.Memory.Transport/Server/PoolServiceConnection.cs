@@ -5,6 +5,7 @@ using LpLlm.Memory.Devices;
 using LpLlm.Memory.Transport.Devices;
 using LpLlm.Memory.Transport.Engine;
 using LpLlm.Memory.Transport.Messages;
+using LpLlm.Memory.Transport.Models;
 using Microsoft.Extensions.Logging;
 
 namespace LpLlm.Memory.Transport.Server;
@@ -15,7 +16,8 @@ namespace LpLlm.Memory.Transport.Server;
 /// with it, so that one process cannot speak for another even if it has learnt the token.
 /// </remarks>
 internal sealed partial class PoolServiceConnection(
-    PoolEngine engine, DeviceCopyService copies, PoolServicePolicy policy, PoolPeer peer, ILogger logger, TimeProvider time) : IPoolConnection
+    PoolEngine engine, IModelService? models, DeviceCopyService copies, PoolServicePolicy policy, PoolPeer peer, ILogger logger, TimeProvider time)
+    : IPoolConnection
 {
     private readonly Lock _gate = new();
     private PoolSession? _session;
@@ -53,6 +55,12 @@ internal sealed partial class PoolServiceConnection(
                         await CopyAsync(CopyDirection.ToDevice, Parse(DeviceCopyRequest.Parser, request), cancellationToken).ConfigureAwait(false),
                     PoolMethod.CopyFromDevice =>
                         await CopyAsync(CopyDirection.ToHost, Parse(DeviceCopyRequest.Parser, request), cancellationToken).ConfigureAwait(false),
+                    PoolMethod.OpenModel => await OpenModelAsync(Parse(OpenModelRequest.Parser, request), cancellationToken).ConfigureAwait(false),
+                    PoolMethod.CloseModel => CloseModel(Parse(CloseModelRequest.Parser, request)),
+                    PoolMethod.GetModelIndex => GetModelIndex(Parse(GetModelIndexRequest.Parser, request)),
+                    PoolMethod.ListModels => ListModels(Parse(ListModelsRequest.Parser, request)),
+                    PoolMethod.LoadModel => await LoadModelAsync(Parse(LoadModelRequest.Parser, request), cancellationToken).ConfigureAwait(false),
+                    PoolMethod.UnloadModel => await UnloadModelAsync(Parse(UnloadModelRequest.Parser, request), cancellationToken).ConfigureAwait(false),
                     _ => throw new PoolFaultException(PoolFaultCode.Unimplemented, $"This server knows no call {method} that has one reply."),
                 };
             }

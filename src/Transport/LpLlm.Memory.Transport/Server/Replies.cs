@@ -78,9 +78,12 @@ internal static class Replies
         Text = record.Text,
     };
 
-    public static StatisticsReply Statistics(in EngineStatistics figures) => new()
+    public static StatisticsReply Statistics(in EngineStatistics figures, PoolEngineSettings settings) => new()
     {
+        MostPoolBytes = settings.MaxPoolBytes,
+        MostModelBytes = settings.MaxModelBytes,
         CapacityBytes = figures.CapacityBytes,
+        ModelBytes = figures.ModelBytes,
         LeasedBytes = figures.LeasedBytes,
         IdleBytes = figures.IdleBytes,
         PendingBytes = figures.PendingBytes,

@@ -8,6 +8,8 @@ internal static class Requests
     /// <summary>So that rounding up and adding lengths cannot overflow, whatever comes: 4 EiB.</summary>
     private const long MaxLengthBytes = 1L << 62;
 
+    private const int MaxModelLength = 1024;
+
     public static Token Token(ByteString bytes, string field) =>
         Transport.Token.TryParse(bytes.Span, out var token)
             ? token
@@ -42,6 +44,12 @@ internal static class Requests
             ? text
             : throw FaultCodec.Invalid(
                 $"{field} has {text.Length} characters: it must have at most {PoolProtocol.MaxTextLength}, without control characters.");
+
+    /// <summary>Long enough for a path, too short to fill a log. What a path must be beyond that the store says.</summary>
+    public static string Model(string path) =>
+        path.Length <= MaxModelLength
+            ? path
+            : throw FaultCodec.Invalid($"model has {path.Length} characters: it must have at most {MaxModelLength}.");
 
     public static void Count(int count, string field, int most)
     {
