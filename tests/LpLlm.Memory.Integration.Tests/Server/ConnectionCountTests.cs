@@ -8,7 +8,7 @@ public class ConnectionCountTests
     [Fact]
     public async Task WaitForNone_CompletesWithTheLastConnectionOfAnotherProcess()
     {
-        var count = new ConnectionCount(engine: null!, new Server(), new PoolTransportLimits());
+        var count = new ConnectionCount(engine: null!, models: null, new Server(), new PoolTransportLimits());
         _ = count.Accept(new PoolPeer { Description = "own", IsThisProcess = true });
         await count.WaitForNoneAsync().DefaultTimeout();
         var first = count.Accept(new PoolPeer { Description = "one" });
@@ -26,7 +26,7 @@ public class ConnectionCountTests
     [Fact]
     public void Closed_ServerFails_IsCountedAllTheSame()
     {
-        var count = new ConnectionCount(engine: null!, new Server { Fails = true }, new PoolTransportLimits());
+        var count = new ConnectionCount(engine: null!, models: null, new Server { Fails = true }, new PoolTransportLimits());
         var connection = count.Accept(new PoolPeer { Description = "one" });
 
         connection.Invoking(c => c.Closed()).Should().Throw<InvalidOperationException>();

@@ -9,7 +9,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace LpLlm.Memory.Tests.Server;
 
-public class HostSegmentSourceTests
+public partial class HostSegmentSourceTests
 {
     private const long MiB = 1 << 20;
 
@@ -26,7 +26,11 @@ public class HostSegmentSourceTests
         _pinner.Pinned.Should().Equal(new Dictionary<nint, long> { [segment.Address] = 4 * MiB });
         (segment.Address % (2 << 20)).Should().Be(0);
         var status = MemoryFileStatus.Read(segment.File!);
-        status.IsSealed.Should().BeTrue();
+        status.IsSealed.Should().BeFalse("whether others may write is decided when it is given away");
+        (status.Seals & (Libc.SealShrink | Libc.SealGrow)).Should().Be(Libc.SealShrink | Libc.SealGrow);
+        segment.Seal(readOnly: false);
+        segment.Seal(readOnly: true);
+        MemoryFileStatus.Read(segment.File!).IsSealed.Should().BeTrue("the first call decides");
         status.Inode.Should().Be(segment.Inode).And.NotBe(0);
         status.LengthBytes.Should().Be(4 * MiB);
         status.AllocatedBytes.Should().Be(4 * MiB, "every page is there");
@@ -47,6 +51,34 @@ public class HostSegmentSourceTests
         var inServer = MappedRange.Find(owner.Segment.Address)!.ReadBytes("ShmemPmdMapped");
         MappedRange.Find(address)!.ReadBytes("ShmemPmdMapped").Should().Be(inServer, "addresses of 2 MiB are all that it takes");
         range.Return(address, 64 * MiB);
+    }
+
+    /// <summary>What a client could try with the descriptor of a model, as the server's own user: the server alone writes, through its own mapping.</summary>
+    [Fact]
+    public async Task Seal_ReadOnly_NobodyWritesAnyMore_ButTheServersMapping()
+    {
+        await using var owner = new Owner(await Source().CreateAsync(2 * MiB, default).DefaultTimeout());
+        var segment = owner.Segment;
+        Bytes(segment).Fill(7);
+        segment.Seal(readOnly: true);
+
+        using var reopened = File.OpenHandle(segment.Path, FileMode.Open, FileAccess.ReadWrite);
+        foreach (var file in new[] { segment.File!, reopened })
+        {
+            FluentActions.Invoking(() => RandomAccess.Write(file, new byte[] { 1 }, 0)).Should().Throw<Exception>().Where(e => e is IOException || e is UnauthorizedAccessException);
+            Libc.Map(0, 4096, Libc.ProtReadWrite, Libc.MapShared, file, 0).Should().Be(Libc.MapFailed);
+            Libc.Allocate(file, Libc.AllocateKeepSize | Libc.AllocatePunchHole, 0, 4096).Should().Be(-1);
+            Libc.Truncate(file, 4096).Should().Be(-1);
+            Libc.Control(file, Libc.AddSeals, Libc.SealWrite).Should().Be(-1);
+            var readable = Libc.Map(0, 4096, 1, Libc.MapShared, file, 0);
+            readable.Should().NotBe(Libc.MapFailed);
+            Protect(readable, 4096, Libc.ProtReadWrite).Should().Be(-1, "nor does a mapping become writable later");
+            Libc.Unmap(readable, 4096).Should().Be(0);
+        }
+
+        Bytes(segment).IndexOfAnyExcept((byte)7).Should().Be(-1);
+        Bytes(segment)[0] = 8;
+        MemoryFileStatus.Read(segment.File!).AllocatedBytes.Should().Be(2 * MiB);
     }
 
     [Fact]
@@ -225,6 +257,9 @@ public class HostSegmentSourceTests
         (await FluentActions.Awaiting(() => Source().AdoptAsync(file, 2 * MiB, default).AsTask().DefaultTimeout())
             .Should().ThrowAsync<MemorySourceException>()).Which.NativeErrorName.Should().Be("EACCES");
     }
+
+    [System.Runtime.InteropServices.LibraryImport("libc", EntryPoint = "mprotect", SetLastError = true)]
+    private static partial int Protect(nint address, nint length, int protection);
 
     private static SafeFileHandle CreateFile(int seals, long lengthBytes)
     {

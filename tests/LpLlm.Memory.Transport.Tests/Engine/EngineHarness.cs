@@ -28,6 +28,10 @@ internal sealed class EngineHarness
     public PoolSession Open(uint? user = 1000, int? process = null, bool watched = true, bool own = false, string name = "", bool privileged = false) => Engine.Open(
         new SessionOptions { ClientName = name, UserId = user, ProcessId = process, IsWatched = watched, IsThisProcess = own, IsPrivileged = privileged });
 
+    /// <summary>The model store's session, as the daemon opens it.</summary>
+    public PoolSession OpenStore() => Engine.Open(
+        new SessionOptions { ClientName = "store", IsWatched = true, IsThisProcess = true, IsPrivileged = true, HoldsModels = true });
+
     public Task<LeaseGrant> AcquireAsync(
         PoolSession session, long units, TimeSpan timeout = default, RentPriority priority = default, bool single = false, Token? id = null, CancellationToken token = default) =>
         Engine.AcquireAsync(session, Options(units, timeout, priority, single, id), token);

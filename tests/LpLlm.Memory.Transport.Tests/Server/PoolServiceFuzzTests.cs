@@ -40,7 +40,7 @@ public class PoolServiceFuzzTests
     private sealed class Run(int seed)
     {
         private readonly Random _random = new(seed);
-        private readonly ServiceHarness _sut = new();
+        private readonly ServiceHarness _sut = new(withModels: true);
         private readonly List<Client> _clients = [];
         private readonly List<(Task<PoolMessage> Reply, CancellationTokenSource Cancellation)> _running = [];
         private readonly List<ByteString> _tokens = [ByteString.Empty, ByteString.CopyFrom(new byte[16]), ByteString.CopyFrom(1, 2, 3)];
@@ -96,6 +96,7 @@ public class PoolServiceFuzzTests
             }
 
             await CollectAsync();
+            await _sut.Models.ClearAsync(default); // no use is left, or it would refuse
             _running.Should().BeEmpty("nothing waits for ever");
             await TestTimeouts.UntilAsync(() => _sut.Device.Open == 0);
             _granted.Should().BeGreaterThan(1000, "else the fuzzing has met refusals only");
@@ -291,6 +292,12 @@ public class PoolServiceFuzzTests
                 PoolMethod.Watch => new WatchRequest { Session = session },
                 PoolMethod.List => new ListRequest { Session = session },
                 PoolMethod.Inspect => new InspectRequest { Session = session, LeaseId = Any(_ids) },
+                PoolMethod.OpenModel => new OpenModelRequest { Session = session, OpenId = AnyId(), Model = AnyModel(), TimeoutMs = AnyWait() },
+                PoolMethod.CloseModel => new CloseModelRequest { Session = session, OpenId = AnyId() },
+                PoolMethod.GetModelIndex => new GetModelIndexRequest { Session = session, OpenId = AnyId(), First = _random.Next(-1, 4) },
+                PoolMethod.ListModels => new ListModelsRequest { Session = session },
+                PoolMethod.LoadModel => new LoadModelRequest { Session = session, Model = AnyModel(), TimeoutMs = AnyWait() },
+                PoolMethod.UnloadModel => new UnloadModelRequest { Session = session, Model = AnyModel() },
                 PoolMethod.Revoke => new RevokeRequest { Session = session, LeaseId = Any(_ids), Reason = AnyText() },
                 PoolMethod.CopyToDevice or PoolMethod.CopyFromDevice => new DeviceCopyRequest
                 {
@@ -312,6 +319,8 @@ public class PoolServiceFuzzTests
             DeviceOffset = _random.Next(2) == 0 ? 0 : AnyLength(),
             LengthBytes = _random.Next(2) == 0 ? Unit : AnyLength(),
         };
+
+        private string AnyModel() => _random.Next(4) > 0 ? $"m{_random.Next(4)}" : AnyText();
 
         private byte[] Noise(int length)
         {

@@ -14,13 +14,16 @@ internal sealed class ServiceHarness
     public const uint AllowedUser = 1000;
     public const long Unit = EngineHarness.Unit;
 
-    public ServiceHarness(Func<PoolEngineSettings, PoolEngineSettings>? configure = null)
+    public ServiceHarness(Func<PoolEngineSettings, PoolEngineSettings>? configure = null, bool withModels = false)
     {
         Host = new EngineHarness(configure);
-        Service = new PoolService(
-            Host.Engine, new PoolServicePolicy { OwnUserId = OwnUser, AllowedUsers = new HashSet<uint> { AllowedUser, 1001, uint.MaxValue } }, NullLogger.Instance, Host.Time,
-            new SimulatedDeviceSet(Device));
+        Models = withModels ? new FakeModelService(Host) : null!;
+        var policy = new PoolServicePolicy { OwnUserId = OwnUser, AllowedUsers = new HashSet<uint> { AllowedUser, 1001, uint.MaxValue } };
+        Service = new PoolService(Host.Engine, policy, NullLogger.Instance, Host.Time, new SimulatedDeviceSet(Device), Models);
     }
+
+    /// <summary>The model store, where there is one.</summary>
+    public FakeModelService Models { get; }
 
     public EngineHarness Host { get; }
 

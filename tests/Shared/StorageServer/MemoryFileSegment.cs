@@ -45,6 +45,9 @@ internal sealed unsafe partial class MemoryFileSegment : Segment
         return new MemoryFileSegment(file, start, lengthBytes);
     }
 
+    /// <summary>They are final from the start.</summary>
+    public override void Seal(bool readOnly) => readOnly.Should().BeFalse();
+
     public override ValueTask ClearAsync()
     {
         new Span<byte>(_start, checked((int)LengthBytes)).Clear();
