@@ -32,6 +32,7 @@ internal static class Commands
         Add("create", "Time to create and destroy a pool.", CreateRun.Run);
         Add("roundtrip", "A request and its reply on each transport.", RoundTripRun.Run);
         Add("attach", "Time to attach to a server's lease, beside making a pool.", AttachRun.Run);
+        Add("open", "Time to open a model that a server has in memory, against its size.", OpenRun.Run);
         Add("server", "Rents through a server pool, beside the local pool.", ServerRentsRun.Run);
         Add("reclaim", "Time until a killed client's memory is back.", ReclaimRun.Run);
         Add("save", "Saving a model, beside plain writes to the same disk.", SaveRun.Run);
@@ -125,6 +126,7 @@ internal static class Commands
         CreateRun.Run(length);
         RoundTripRun.Run(length);
         AttachRun.Run(length);
+        OpenRun.Run(length);
         ServerRentsRun.Run(length);
         ReclaimRun.Run(length);
         SaveRun.Run(length);

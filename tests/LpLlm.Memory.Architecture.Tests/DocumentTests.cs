@@ -54,6 +54,7 @@ public partial class DocumentTests
                 typeof(HybridPinnedPoolOptions),
                 typeof(HybridSizeClass),
                 typeof(ServerPinnedPoolOptions),
+                typeof(ServerModelStoreOptions),
                 typeof(PoolServerOptions),
                 typeof(PoolTransportLimits),
                 typeof(GrpcPoolTransportOptions),

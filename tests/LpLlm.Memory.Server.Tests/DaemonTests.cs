@@ -142,7 +142,9 @@ public sealed class DaemonTests : IDisposable
         (await daemon.ReadLineAsync()).Should().Contain(_folder.Socket);
 
         var status = await StatusAsync();
-        status.GetProperty("capacityBytes").GetInt64().Should().Be(32 * MiB);
+        status.GetProperty("capacityBytes").GetInt64().Should().Be((4096L + 32) * MiB, "with the models' part");
+        status.GetProperty("mostPoolBytes").GetInt64().Should().Be(32 * MiB);
+        status.GetProperty("mostModelBytes").GetInt64().Should().Be(4096L * MiB);
         status.GetProperty("idleBytes").GetInt64().Should().Be(4 * MiB);
     }
 
@@ -175,7 +177,7 @@ public sealed class DaemonTests : IDisposable
             exitCode.Should().Be(1);
             output.Should().BeEmpty();
             error.Should().Contain($"{daemon.Id}").And.Contain(_folder.Socket).And.NotContain("   at ");
-            (await StatusAsync()).GetProperty("capacityBytes").GetInt64().Should().Be(16 * MiB, "the first one serves on");
+            (await StatusAsync()).GetProperty("mostPoolBytes").GetInt64().Should().Be(16 * MiB, "the first one serves on");
         }
     }
 

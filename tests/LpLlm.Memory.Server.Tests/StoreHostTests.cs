@@ -48,6 +48,40 @@ public class StoreHostTests
         (told.PoolBytes, told.ChunkBytes).Should().Be((3L << 30, 1L << 20));
     }
 
+    [Fact]
+    public void Sizes_AreTheFloorsOfOneBudget()
+    {
+        var server = Configured(new StartOptions { StoragePath = "", PoolMemoryBytes = 3_000_000, MemPoolBytes = 5_000_000 });
+
+        (server.CapacityBytes, server.PoolFloorBytes, server.ModelFloorBytes, server.WarmBytes).Should().Be((10L << 20, 4L << 20, 6L << 20, 4L << 20));
+    }
+
+    [Fact]
+    public void Sizes_OfTheFile_HoldWhereTheCommandLineSaysNothing()
+    {
+        var server = Configured(new StartOptions { StoragePath = "" }, ("CapacityBytes", "1GiB"), ("PoolFloorBytes", "256MiB"));
+
+        (server.CapacityBytes, server.PoolFloorBytes, server.ModelFloorBytes, server.WarmBytes).Should().Be((1L << 30, 256L << 20, 0, 1L << 30));
+    }
+
+    [Fact]
+    public void Floors_OfTheFile_MayBeLower_ThenTheRestIsForBoth()
+    {
+        var server = Configured(new StartOptions { StoragePath = "", PoolMemoryBytes = 16L << 20, MemPoolBytes = 16L << 20 }, ("ModelFloorBytes", "4MiB"));
+
+        (server.CapacityBytes, server.PoolFloorBytes, server.ModelFloorBytes).Should().Be((32L << 20, 16L << 20, 4L << 20));
+    }
+
+    private static PoolServerOptions Configured(StartOptions options, params (string Key, string Value)[] file)
+    {
+        var configuration = new ConfigurationBuilder()
+            .AddInMemoryCollection(file.Select(entry => KeyValuePair.Create($"PoolServer:{entry.Key}", (string?)entry.Value)))
+            .Build();
+        var server = new PoolServerOptions();
+        StoreHost.Configure(server, options with { SocketPath = "/x.sock" }, configuration.GetSection("PoolServer"));
+        return server;
+    }
+
     private static IList<string> EndPoints(StartOptions options, params string[] ofTheFile)
     {
         var file = new ConfigurationBuilder()

@@ -1,8 +1,12 @@
+using LpLlm.Memory.Daemon.Models;
+using LpLlm.Memory.Models;
 using LpLlm.Memory.Server;
 using LpLlm.Memory.Transport;
 using LpLlm.Memory.Transport.Engine;
+using LpLlm.Memory.Transport.Models;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace LpLlm.Memory.Benchmarks.Serving;
 
@@ -22,7 +26,11 @@ internal sealed class BenchmarkServer : IAsyncDisposable
 
     public EngineStatistics Statistics => _host.Services.GetRequiredService<PoolServer>().Engine!.GetStatistics();
 
-    public static async Task<BenchmarkServer> StartAsync(long capacityBytes, HugePageMode hugePages = HugePageMode.Auto)
+    /// <param name="capacityBytes">All that it has.</param>
+    /// <param name="hugePages">What backs it.</param>
+    /// <param name="storagePath">Where its models lie; null for a server without a model store.</param>
+    public static async Task<BenchmarkServer> StartAsync(
+        long capacityBytes, HugePageMode hugePages = HugePageMode.Auto, string? storagePath = null)
     {
         var folder = Directory.CreateTempSubdirectory("sllm-bench-");
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
@@ -37,6 +45,12 @@ internal sealed class BenchmarkServer : IAsyncDisposable
             options.Limits = new PoolTransportLimits { MaxRequestsPerSecond = 10_000_000 };
             options.EndPoints.Add(EndPointIn(folder));
         });
+        if (storagePath is not null)
+        {
+            builder.Services.AddSingleton<IModelServiceFactory>(
+                new ModelServiceFactory(new ModelCatalogSettings { StoragePath = storagePath }, NullLoggerFactory.Instance));
+        }
+
         var host = builder.Build();
         await host.StartAsync();
         return new BenchmarkServer(folder, host);

@@ -30,15 +30,15 @@ public sealed class PoolServerOptions
 
     /// <summary>
     /// The standard segment, of which leases are made and which is kept ready. Default 32 MiB; a multiple of 2 MiB, at most 1 TiB and at most
-    /// <see cref="CapacityBytes"/>. Each segment takes one descriptor in the server, and all segments
+    /// <see cref="CapacityBytes"/> less <see cref="ModelFloorBytes"/>. Each segment takes one descriptor in the server, and all segments
     /// together at most a quarter of what the process may have (RLIMIT_NOFILE).
     /// </summary>
     public long SegmentBytes { get; set; } = 32L << 20;
 
     /// <summary>
     /// Memory made after the start, in whole segments, and kept ready: the first segment before the server counts as started, the others in the
-    /// background. Default 0: segments are made on demand. A multiple of 2 MiB, at most <see cref="CapacityBytes"/>. More than the machine, its
-    /// control group or RLIMIT_MEMLOCK allows fails the start; a shortage later is a warning, and tried again.
+    /// background. Default 0: segments are made on demand. A multiple of 2 MiB, at most <see cref="CapacityBytes"/> less
+    /// <see cref="ModelFloorBytes"/>. More than the machine, its control group or RLIMIT_MEMLOCK allows fails the start; a shortage later is a warning, and tried again.
     /// </summary>
     public long WarmBytes { get; set; }
 
@@ -173,9 +173,11 @@ public sealed class PoolServerOptions
 
     private void CheckFits(ICollection<string> errors, string name, long value)
     {
-        if (value > CapacityBytes && CapacityBytes >= UnitBytes)
+        var most = CapacityBytes - ModelFloorBytes;
+        if (value > most && CapacityBytes >= UnitBytes && ModelFloorBytes >= 0 && most > 0)
         {
-            errors.Add($"{name} is {value}, more than {nameof(CapacityBytes)} ({CapacityBytes}).");
+            var less = ModelFloorBytes > 0 ? $" less {nameof(ModelFloorBytes)} ({most})" : $" ({CapacityBytes})";
+            errors.Add($"{name} is {value}, more than {nameof(CapacityBytes)}{less}.");
         }
     }
 

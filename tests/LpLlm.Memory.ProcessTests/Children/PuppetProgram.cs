@@ -4,7 +4,7 @@ namespace LpLlm.Memory.Tests.Children;
 
 /// <summary>
 /// Does what its standard input says, and ends with it. A command is a line, <c>NAME VERB ARGUMENTS</c>; so is its answer, <c>ok …</c> or
-/// <c>error TYPE CODE TEXT</c>. The names are those of things that the commands <c>session</c>, <c>source</c> and <c>pool</c> make.
+/// <c>error TYPE CODE TEXT</c>. The names are those of things that the commands <c>session</c>, <c>source</c>, <c>pool</c> and <c>model</c> make.
 /// </summary>
 internal static class PuppetProgram
 {
@@ -28,6 +28,7 @@ internal static class PuppetProgram
                 [var name, "stopping", var endPoint, var capacity, var point, var method] =>
                     Add(actors, name, new SourcePuppet(endPoint, capacity, new StoppingTransport(point, Enum.Parse<PoolMethod>(method))).DoAsync),
                 [var name, "pool", .. var arguments] => Add(actors, name, (await PoolPuppet.OpenAsync(arguments)).DoAsync),
+                [var name, "model", var endPoint] => Add(actors, name, new ModelPuppet(endPoint).DoAsync),
                 ["crowd", .. var arguments] => await Crowd.RunAsync(arguments),
                 [var name, .. var rest] => await actors[name](rest),
                 _ => throw new ArgumentException("An empty command."),

@@ -23,7 +23,7 @@ internal sealed class Daemon : IAsyncDisposable
         [
             .. settings.Prefix, "dotnet", Program, "start", "--config", config, "--socket", SocketPath, "--port", "0",
             "--pool-memory-size", $"{settings.CapacityBytes.ToString(CultureInfo.InvariantCulture)}B",
-            "--chunk-size", $"{settings.SegmentBytes.ToString(CultureInfo.InvariantCulture)}B",
+            "--storage-path", settings.StoragePath, "--mem-pool-size", "64MB", "--chunk-size", $"{settings.SegmentBytes.ToString(CultureInfo.InvariantCulture)}B",
         ];
     }
 

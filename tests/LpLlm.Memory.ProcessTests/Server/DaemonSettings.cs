@@ -9,6 +9,9 @@ internal sealed record DaemonSettings
 
     public long SegmentBytes { get; init; } = 2 * MiB;
 
+    /// <summary>Where its models lie.</summary>
+    public string StoragePath { get; init; } = "/nonexistent";
+
     /// <summary>The section PoolServer of its configuration file.</summary>
     public Dictionary<string, object> Options { get; init; } = new() { ["QuarantineTime"] = "00:00:00.050" };
 

@@ -140,6 +140,7 @@ public class PoolEngineLifetimeTests
         {
             CapacityBytes = 100 * Unit,
             LeasedBytes = 30 * Unit,
+            ModelBytes = 0,
             IdleBytes = 0,
             PendingBytes = 7 * Unit,
             PeakLeasedBytes = 30 * Unit,

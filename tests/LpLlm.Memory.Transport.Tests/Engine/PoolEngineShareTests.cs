@@ -1,3 +1,4 @@
+using LpLlm.Memory.TestKit;
 using LpLlm.Memory.Transport.Engine;
 using static LpLlm.Memory.Transport.EngineHarness;
 

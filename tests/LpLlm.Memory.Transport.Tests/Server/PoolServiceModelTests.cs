@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using LpLlm.Memory.TestKit;
 using LpLlm.Memory.Transport.Messages;
 using LpLlm.Memory.Transport.Models;
 using static LpLlm.Memory.Transport.Server.ServiceHarness;

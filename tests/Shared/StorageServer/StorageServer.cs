@@ -1,4 +1,5 @@
 using LpLlm.Memory.Transport.Engine;
+using LpLlm.Memory.Transport.Models;
 using LpLlm.Memory.Transport.Server;
 using LpLlm.Memory.Transport.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -22,7 +23,8 @@ internal sealed class StorageServer : IAsyncDisposable
     public Uri EndPoint => Listener.EndPoint;
 
     public static async Task<StorageServer> StartAsync(
-        string endPoint = "grpc://127.0.0.1:0", GrpcTransportSettings? settings = null, TimeProvider? time = null, int chunkBytes = ChunkBytes)
+        string endPoint = "grpc://127.0.0.1:0", GrpcTransportSettings? settings = null, TimeProvider? time = null, int chunkBytes = ChunkBytes,
+        IModelService? models = null)
     {
         var source = new MemoryFileSource();
         var engine = new PoolEngine(
@@ -31,7 +33,7 @@ internal sealed class StorageServer : IAsyncDisposable
             time ?? TimeProvider.System,
             NullLogger.Instance);
         await engine.StartAsync(default);
-        var service = new PoolService(engine, new PoolServicePolicy { OwnUserId = SocketNative.GetUserId() }, NullLogger.Instance);
+        var service = new PoolService(engine, new PoolServicePolicy { OwnUserId = SocketNative.GetUserId() }, NullLogger.Instance, models: models);
         var transport = new GrpcTransport(new Uri(endPoint).Scheme, settings ?? new GrpcTransportSettings(), time);
         return new StorageServer(engine, source, await transport.BindAsync(new Uri(endPoint), service, default));
     }

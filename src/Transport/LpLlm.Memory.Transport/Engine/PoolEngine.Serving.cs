@@ -26,7 +26,8 @@ internal sealed partial class PoolEngine
         {
         }
 
-        foreach (var slot in _inventory.SelectOver(Settings.CapacityBytes))
+        var overShare = _shares.PoolBytes + _inventory.IdleBytes - Settings.MaxPoolBytes;
+        foreach (var slot in _inventory.SelectOver(Math.Max(_inventory.OverBytes(Settings.CapacityBytes), overShare)))
         {
             DiscardUnsynchronized(slot, freesPages: true, after);
         }

@@ -83,7 +83,8 @@ internal sealed partial class PoolEngine
         if (_isDisposed
             || SegmentSizes.Exceeds(_inventory.FreshBytes, Settings.SegmentBytes, Settings.WarmBytes)
             || SegmentsFreeUnsynchronized() < 1
-            || SegmentSizes.Exceeds(_inventory.ChargedBytes, Settings.SegmentBytes, Settings.CapacityBytes))
+            || SegmentSizes.Exceeds(_inventory.ChargedBytes, Settings.SegmentBytes, Settings.CapacityBytes)
+            || SegmentSizes.Exceeds(_inventory.ChargedBytes - _shares.ModelBytes, Settings.SegmentBytes, Settings.MaxPoolBytes))
         {
             return false;
         }

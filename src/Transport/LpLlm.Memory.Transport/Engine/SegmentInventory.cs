@@ -126,13 +126,11 @@ internal sealed class SegmentInventory(long segmentBytes)
         return victims;
     }
 
-    /// <summary>Idle segments that have to go because restored memory, which is never refused, exceeds the capacity.</summary>
-    public List<SegmentSlot> SelectOver(long capacityBytes)
-    {
-        // What is being discarded goes without further ado.
-        var over = LeasedBytes + IdleBytes + MakingBytes + LostBytes - capacityBytes;
-        return over <= 0 ? [] : SelectVictims(Math.Min(over, IdleBytes), [])!;
-    }
+    /// <summary>By how much the capacity is exceeded: by restored memory, which is never refused. What is being discarded goes without further ado.</summary>
+    public long OverBytes(long capacityBytes) => LeasedBytes + IdleBytes + MakingBytes + LostBytes - capacityBytes;
+
+    /// <summary>Idle segments that have to go because there is that much too much.</summary>
+    public List<SegmentSlot> SelectOver(long overBytes) => overBytes <= 0 ? [] : SelectVictims(Math.Min(overBytes, IdleBytes), [])!;
 
     private IEnumerable<SegmentSlot> Usable(PoolSession session, long lengthBytes) =>
         _idle.Where(slot => slot.LengthBytes == lengthBytes && slot.WasExposed && slot.IsFor(session))

@@ -6,14 +6,14 @@ namespace LpLlm.Memory.Transport.Engine;
 /// </summary>
 internal sealed class SharesBook(PoolEngineSettings settings)
 {
-    private long _poolBytes;
+    public long PoolBytes { get; private set; }
 
     public long ModelBytes { get; private set; }
 
     /// <summary>The most that all sessions of that kind can have together.</summary>
     public long Most(SessionOptions kind) => kind.HoldsModels ? settings.MaxModelBytes : settings.MaxPoolBytes;
 
-    public long Held(SessionOptions kind) => kind.HoldsModels ? ModelBytes : _poolBytes;
+    public long Held(SessionOptions kind) => kind.HoldsModels ? ModelBytes : PoolBytes;
 
     public void Charge(SessionOptions kind, long bytes)
     {
@@ -23,7 +23,7 @@ internal sealed class SharesBook(PoolEngineSettings settings)
         }
         else
         {
-            _poolBytes += bytes;
+            PoolBytes += bytes;
         }
     }
 
