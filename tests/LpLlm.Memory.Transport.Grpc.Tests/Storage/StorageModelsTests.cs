@@ -1,5 +1,4 @@
 using Google.Protobuf;
-using LpLlm.Memory.Transport.Engine;
 using LpLlm.Memory.Transport.Grpc.Messages.Storage;
 using LpLlm.Memory.Transport.Grpc.Wire;
 using LpLlm.Memory.Transport.Models;
@@ -67,7 +66,8 @@ public sealed class StorageModelsTests : IAsyncLifetime, IDisposable
     {
         var reply = await RawAsync(method, request);
 
-        (reply.Status, reply.Text).Should().Match<(string? Code, string Text)>(error => error.Code == code && error.Text.Contains(text));
+        reply.Status.Should().Be(code, reply.Text);
+        reply.Text.Should().Contain(text);
     }
 
     [Fact]
@@ -77,7 +77,9 @@ public sealed class StorageModelsTests : IAsyncLifetime, IDisposable
 
         for (var i = 0; i < 2; i++)
         {
-            (await RawAsync("ConfirmModel", Confirm("bad"))).Should().Match<RawGrpcReply>(reply => reply.Status == "13" && reply.Text.Contains("the disk failed"));
+            var reply = await RawAsync("ConfirmModel", Confirm("bad"));
+            reply.Status.Should().Be("13");
+            reply.Text.Should().Contain("the disk failed");
         }
     }
 
