@@ -24,7 +24,13 @@ internal sealed class FakeModelService(EngineHarness host) : IModelService
 
     public IModelReplicas? Replicas => null;
 
-    public int UsesOf(string model) => _uses.GetValueOrDefault(model);
+    public int UsesOf(string model)
+    {
+        lock (_uses)
+        {
+            return _uses.GetValueOrDefault(model);
+        }
+    }
 
     public LeaseGrant Lease(string model) => _loaded[model];
 
@@ -43,9 +49,9 @@ internal sealed class FakeModelService(EngineHarness host) : IModelService
     public async ValueTask<ServedModel> OpenAsync(string model, CancellationToken cancellationToken)
     {
         await EnsureAsync(model, cancellationToken);
-        _uses[model] = UsesOf(model) + 1;
+        CountUse(model, 1);
         var tensors = Enumerable.Range(0, TensorCount).Select(i => new TensorInfo($"t{i}", i, 1, [1], [1], "torch.uint8")).ToList();
-        return new ServedModel(_loaded[model].LeaseId, 3_000_000, tensors, new Use(() => _uses[model]--));
+        return new ServedModel(_loaded[model].LeaseId, 3_000_000, tensors, new Use(() => CountUse(model, -1)));
     }
 
     public ValueTask UnloadAsync(string model, CancellationToken cancellationToken)
@@ -76,6 +82,15 @@ internal sealed class FakeModelService(EngineHarness host) : IModelService
         [.. _loaded.Keys.Select(model => new ModelSummary(model, ModelReplies.Loaded, 3_000_000, 3_000_000, UsesOf(model), TimeSpan.FromSeconds(1), ""))];
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    /// <summary>Uses end on the thread that learns of a process's end.</summary>
+    private void CountUse(string model, int change)
+    {
+        lock (_uses)
+        {
+            _uses[model] = _uses.GetValueOrDefault(model) + change;
+        }
+    }
 
     private async Task EnsureAsync(string model, CancellationToken cancellationToken)
     {
