@@ -31,7 +31,7 @@ internal sealed class CommandLine
 
     private readonly Option<string?> _endPoint = new("--endpoint")
     {
-        Description = "Pool server to use, for example pipe:///run/sllm-store/pool.sock; for the kinds Server and Hybrid.",
+        Description = "Server to use, for example pipe:///run/sllm-store/pool.sock: its memory, for the kinds Server and Hybrid, and its model of the name of --model's folder.",
         HelpName = "URI",
     };
 

@@ -12,7 +12,7 @@ internal sealed record GenerateOptions
     /// <summary>Kind of pool; null for the one of appsettings.json.</summary>
     public string? PoolKind { get; init; }
 
-    /// <summary>The pool server; null for the one of appsettings.json.</summary>
+    /// <summary>The server of memory and models; null for the pool server of appsettings.json, and a model store in this process.</summary>
     public string? EndPoint { get; init; }
 
     public KvElementType KvElementType { get; init; } = KvElementType.Float32;

@@ -84,9 +84,18 @@ internal static class GenerateHost
         return builder.Build();
     }
 
-    /// <summary>The models of <c>--model</c>'s parent folder, loaded into the pool by this process.</summary>
-    private static void AddModelStore(IServiceCollection services, GenerateOptions options) =>
-        services.AddModelStore(store => store.StoragePath = Path.GetDirectoryName(options.ModelFolder) ?? "");
+    /// <summary>The server's models where <c>--endpoint</c> names one; else those of <c>--model</c>'s parent folder, loaded into the pool by this process.</summary>
+    private static void AddModelStore(IServiceCollection services, GenerateOptions options)
+    {
+        if (options.EndPoint is { } endPoint && endPoint != "embedded")
+        {
+            services.AddServerModelStore(store => store.EndPoint = endPoint);
+        }
+        else
+        {
+            services.AddModelStore(store => store.StoragePath = Path.GetDirectoryName(options.ModelFolder) ?? "");
+        }
+    }
 
     /// <summary>What the chosen pool needs beside itself: a hybrid pool its members, a server pool the server unless it is another process.</summary>
     private static void AddMembersAndServer(HostApplicationBuilder builder)
