@@ -18,7 +18,7 @@ internal sealed record RunLength
         PoolBytes = [64L << 20],
         PoolRounds = 2,
         LeaseBytes = [64L << 20],
-        ModelBytes = [16L << 20, 64L << 20],
+        OpenBytes = [16L << 20, 64L << 20],
         ClientProcesses = [1, 2],
         ProcessRounds = 1,
         ModelBytes = 64L << 20,
@@ -49,7 +49,8 @@ internal sealed record RunLength
 
     public IReadOnlyList<long> LeaseBytes { get; private init; } = [1L << 30, 4L << 30, 8L << 30];
 
-    public IReadOnlyList<long> ModelBytes { get; private init; } = [64L << 20, 256L << 20, 1L << 30, 4L << 30];
+    /// <summary>Lengths of models that are opened.</summary>
+    public IReadOnlyList<long> OpenBytes { get; private init; } = [64L << 20, 256L << 20, 1L << 30, 4L << 30];
 
     public IReadOnlyList<int> ClientProcesses { get; private init; } = [1, 2, 4, 8];
 

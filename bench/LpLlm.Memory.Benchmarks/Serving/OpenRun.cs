@@ -17,7 +17,7 @@ internal static class OpenRun
     {
         var table = new MarkdownTable("model", "open, ms", "ratio to the smallest", "open by a new client, ms", "load, ms");
         double? smallest = null;
-        foreach (var bytes in length.ModelBytes)
+        foreach (var bytes in length.OpenBytes)
         {
             try
             {

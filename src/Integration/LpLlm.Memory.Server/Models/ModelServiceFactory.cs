@@ -10,7 +10,7 @@ internal sealed class ModelServiceFactory(ModelCatalogSettings settings, ILogger
 {
     public IModelService Create(PoolEngine engine) => new ModelService(
         engine,
-        settings with { FloorBytes = engine.Settings.ModelFloorBytes },
+        settings,
         time ?? TimeProvider.System,
         loggers.CreateLogger("LpLlm.Memory.ModelStore"));
 }
