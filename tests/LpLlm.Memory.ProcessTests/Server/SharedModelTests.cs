@@ -113,7 +113,7 @@ public sealed class SharedModelTests : IDisposable
     private static async Task<ModelSummary> ModelAsync(Daemon daemon) => (await daemon.Watcher.CallAsync(
         PoolMethod.ListModels, new ListModelsRequest { Session = daemon.Watcher.Session }, ListModelsReply.Parser)).Models.Single();
 
-    private static Task UnloadAsync(Daemon daemon) => daemon.Watcher.CallAsync(
+    private static Task<UnloadModelReply> UnloadAsync(Daemon daemon) => daemon.Watcher.CallAsync(
         PoolMethod.UnloadModel, new UnloadModelRequest { Session = daemon.Watcher.Session, Model = "m" }, UnloadModelReply.Parser);
 
     private static async Task UntilAsync(Func<Task<bool>> condition)
