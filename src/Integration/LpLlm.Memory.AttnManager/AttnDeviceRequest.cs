@@ -38,8 +38,9 @@ public sealed class AttnDeviceRequest
     public nint? ReadyEvent { get; init; }
 
     /// <summary>
-    /// The driver's handle of the stream that makes the inputs: the copies wait for what is enqueued there when they are, at the latest at
-    /// the task's completion. 0 is the default stream, null (default) none. It stays valid until the task has completed.
+    /// The driver's handle of the stream that makes the inputs: the copies come behind all that was enqueued there before the request was
+    /// submitted, and perhaps behind what is enqueued until the task completes. 0 is the default stream, null (default) none. It stays valid
+    /// until the task has completed.
     /// </summary>
     public nint? ProducerStream { get; init; }
 
