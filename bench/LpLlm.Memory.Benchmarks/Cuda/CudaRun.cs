@@ -12,6 +12,7 @@ internal static class CudaRun
         ["register"] = RegisterRun.Run,
         ["attach"] = AttachRegisteredRun.Run,
         ["cycles"] = CyclesRun.Run,
+        ["attention-device"] = AttentionDeviceRun.Run,
     };
 
     public static void Run(RunLength length, IEnumerable<string> parts)

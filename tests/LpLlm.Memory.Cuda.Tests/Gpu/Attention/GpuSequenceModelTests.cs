@@ -1,0 +1,13 @@
+using LpLlm.Memory.Attention.Tests;
+
+namespace LpLlm.Memory.Cuda.Gpu;
+
+[Trait("Category", "Gpu")]
+public sealed class GpuSequenceModelTests : SequenceModelTests
+{
+    protected override AttnPath CreatePath()
+    {
+        Pool = GpuBlocks.CreatePool();
+        return new DevicePath(GpuFact.Device);
+    }
+}
