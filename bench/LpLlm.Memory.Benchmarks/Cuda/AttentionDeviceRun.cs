@@ -19,7 +19,7 @@ internal static class AttentionDeviceRun
         RunAsync(length, CudaRuntime.Shared.Devices[0], pinner).GetAwaiter().GetResult();
     }
 
-    private static async Task RunAsync(RunLength length, IMemoryDevice device, IHostPinner pinner)
+    private static async Task RunAsync(RunLength length, CudaDevice device, CudaHostPinner pinner)
     {
         var (sequences, past, steps) = length.IsQuick ? (2, 64, 6) : (16, 1024, 60);
         const long Capacity = 1L << 30;

@@ -33,10 +33,10 @@ internal sealed class DecodeGroup : IDisposable
             Layer = 0,
             QueryHeadCount = QueryHeads,
             Rows = OnHost.Rows,
-            Query = new DeviceTensor(_query.Address, queries, KvElementType.BFloat16),
-            Key = new DeviceTensor(_key.Address, keys, KvElementType.BFloat16),
-            Value = new DeviceTensor(_value.Address, keys, KvElementType.BFloat16),
-            Result = new DeviceTensor(_result.Address, queries, KvElementType.BFloat16),
+            Query = new AttnDeviceTensor(_query.Address, queries, KvElementType.BFloat16),
+            Key = new AttnDeviceTensor(_key.Address, keys, KvElementType.BFloat16),
+            Value = new AttnDeviceTensor(_value.Address, keys, KvElementType.BFloat16),
+            Result = new AttnDeviceTensor(_result.Address, queries, KvElementType.BFloat16),
         };
     }
 

@@ -17,16 +17,16 @@ public sealed class AttnDeviceRequest
     public required IReadOnlyList<AttnRow> Rows { get; init; }
 
     /// <summary>Queries, positions already encoded: <c>[tokens of all rows, query heads, head dimension]</c>.</summary>
-    public required DeviceTensor Query { get; init; }
+    public required AttnDeviceTensor Query { get; init; }
 
     /// <summary>New keys, positions already encoded: <c>[tokens of all rows, KV heads, head dimension]</c>.</summary>
-    public required DeviceTensor Key { get; init; }
+    public required AttnDeviceTensor Key { get; init; }
 
     /// <summary>New values: <c>[tokens of all rows, KV heads, head dimension]</c>.</summary>
-    public required DeviceTensor Value { get; init; }
+    public required AttnDeviceTensor Value { get; init; }
 
     /// <summary>Where the result goes: <c>[tokens of all rows, query heads, head dimension]</c>, rounded to its element type.</summary>
-    public required DeviceTensor Result { get; init; }
+    public required AttnDeviceTensor Result { get; init; }
 
     /// <summary>Factor on the scores; null for 1 / sqrt(head dimension).</summary>
     public float? Scale { get; init; }

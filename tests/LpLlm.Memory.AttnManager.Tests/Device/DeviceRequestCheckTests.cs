@@ -3,8 +3,8 @@ namespace LpLlm.Memory.Attention.Tests;
 /// <summary>Misuse of device requests faults the task, touches no sequence, rents nothing and asks nothing of the device.</summary>
 public class DeviceRequestCheckTests : DeviceTestBase
 {
-    private static readonly DeviceTensor Queries = new(4096, 32);
-    private static readonly DeviceTensor Keys = new(4096, 16);
+    private static readonly AttnDeviceTensor Queries = new(4096, 32);
+    private static readonly AttnDeviceTensor Keys = new(4096, 16);
 
     [Fact]
     public Task Submit_NoAddress_Throws() => ShouldFail("Key has no address*", key: Keys with { Address = 0 });
@@ -31,7 +31,7 @@ public class DeviceRequestCheckTests : DeviceTestBase
     {
         var manager = CreateManager();
         var shape = new KvCacheShape { LayerCount = 1, KvHeadCount = 1, HeadDim = 1 };
-        var all = new DeviceTensor(4096, (1L << 30) + 1);
+        var all = new AttnDeviceTensor(4096, (1L << 30) + 1);
         var request = new AttnDeviceRequest
         {
             Layer = 0,
@@ -66,7 +66,7 @@ public class DeviceRequestCheckTests : DeviceTestBase
     }
 
     private async Task ShouldFail(
-        string message, DeviceTensor? query = null, DeviceTensor? key = null, DeviceTensor? value = null, DeviceTensor? result = null)
+        string message, AttnDeviceTensor? query = null, AttnDeviceTensor? key = null, AttnDeviceTensor? value = null, AttnDeviceTensor? result = null)
     {
         var manager = CreateManager();
         var sequence = manager.CreateCache(Shape).CreateSequence();
@@ -79,7 +79,7 @@ public class DeviceRequestCheckTests : DeviceTestBase
     }
 
     private static AttnDeviceRequest Request(
-        IKvSequence sequence, DeviceTensor? query = null, DeviceTensor? key = null, DeviceTensor? value = null, DeviceTensor? result = null) =>
+        IKvSequence sequence, AttnDeviceTensor? query = null, AttnDeviceTensor? key = null, AttnDeviceTensor? value = null, AttnDeviceTensor? result = null) =>
         new()
         {
             Layer = 0,

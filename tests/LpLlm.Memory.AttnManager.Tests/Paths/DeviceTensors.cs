@@ -5,10 +5,10 @@ public sealed class DeviceTensors : IDisposable
 {
     private readonly List<IDisposable> _things = [];
     private readonly AttnRequest _request;
-    private readonly (PinnedLease Host, DeviceTensor Device) _query;
-    private readonly (PinnedLease Host, DeviceTensor Device) _key;
-    private readonly (PinnedLease Host, DeviceTensor Device) _value;
-    private readonly (PinnedLease Host, DeviceTensor Device) _result;
+    private readonly (PinnedLease Host, AttnDeviceTensor Device) _query;
+    private readonly (PinnedLease Host, AttnDeviceTensor Device) _key;
+    private readonly (PinnedLease Host, AttnDeviceTensor Device) _value;
+    private readonly (PinnedLease Host, AttnDeviceTensor Device) _result;
 
     /// <summary>Allocates; nothing is copied yet.</summary>
     /// <param name="device">The device.</param>
@@ -26,13 +26,13 @@ public sealed class DeviceTensors : IDisposable
         _result = Create(device, host, request.Query.Span, queryType);
     }
 
-    public DeviceTensor Query => _query.Device;
+    public AttnDeviceTensor Query => _query.Device;
 
-    public DeviceTensor Key => _key.Device;
+    public AttnDeviceTensor Key => _key.Device;
 
-    public DeviceTensor Value => _value.Device;
+    public AttnDeviceTensor Value => _value.Device;
 
-    public DeviceTensor Result => _result.Device;
+    public AttnDeviceTensor Result => _result.Device;
 
     public AttnDeviceRequest Request(nint? readyEvent = null, nint? producer = null, nint? consumer = null) => new()
     {
@@ -84,7 +84,7 @@ public sealed class DeviceTensors : IDisposable
 
     public void Dispose() => _things.ForEach(thing => thing.Dispose());
 
-    private unsafe (PinnedLease Host, DeviceTensor Device) Create(
+    private unsafe (PinnedLease Host, AttnDeviceTensor Device) Create(
         IMemoryDevice device, FakePool host, ReadOnlySpan<float> values, KvElementType type)
     {
         var bytes = (long)values.Length * KvCodec.BytesOf(type);
@@ -96,6 +96,6 @@ public sealed class DeviceTensors : IDisposable
             KvCodec.Encode(source, (byte*)lease.Address, values.Length, type);
         }
 
-        return (lease, new DeviceTensor(buffer.Address, values.Length, type));
+        return (lease, new AttnDeviceTensor(buffer.Address, values.Length, type));
     }
 }

@@ -101,7 +101,7 @@ internal static class AttnRequestCheck
         return rows;
     }
 
-    private static void CheckTensor(string name, DeviceTensor tensor, AttnStep step, int heads)
+    private static void CheckTensor(string name, AttnDeviceTensor tensor, AttnStep step, int heads)
     {
         CheckLength(name, tensor.ElementCount, step, heads);
         if (tensor.Address == 0)
