@@ -167,6 +167,7 @@ public partial class HostSegmentSourceTests
     {
         var made = await Source(new FakePinner()).CreateAsync(4 * MiB, default).DefaultTimeout();
         Bytes(made).Fill(0x5A);
+        made.Seal(readOnly: false); // as before a client gets it
         var file = File.OpenHandle(made.Path, FileMode.Open, FileAccess.ReadWrite);
         await made.DiscardAsync(freesPages: false).DefaultTimeout();
 
@@ -183,6 +184,7 @@ public partial class HostSegmentSourceTests
     {
         var made = await Source(new FakePinner()).CreateAsync(2 * MiB, default).DefaultTimeout();
         Bytes(made).Fill(0x5A);
+        made.Seal(readOnly: false); // as before a client gets it
         var file = File.OpenHandle(made.Path, FileMode.Open, FileAccess.ReadWrite);
         await made.DiscardAsync(freesPages: false).DefaultTimeout();
 
