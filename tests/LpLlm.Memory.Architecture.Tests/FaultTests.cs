@@ -12,8 +12,14 @@ public partial class FaultTests
         .Select(match => match.Groups[1].Value)
         .ToHashSet();
 
-    /// <summary>The pool server's faults, S1 to S9, and its client's, C1 to C11.</summary>
-    public static TheoryData<string> Faults => [.. Enumerable.Range(1, 9).Select(i => $"S{i}"), .. Enumerable.Range(1, 11).Select(i => $"C{i}")];
+    /// <summary>The pool server's faults, S1 to S9, its client's, C1 to C11, the daemon's with models, U1 to U10, and those of the format, F1 to F10.</summary>
+    public static TheoryData<string> Faults =>
+    [
+        .. Enumerable.Range(1, 9).Select(i => $"S{i}"),
+        .. Enumerable.Range(1, 11).Select(i => $"C{i}"),
+        .. Enumerable.Range(1, 10).Select(i => $"U{i}"),
+        .. Enumerable.Range(1, 10).Select(i => $"F{i}"),
+    ];
 
     /// <summary>Of the table "Failure modes, correct behaviour, automated test", 1 to 34.</summary>
     public static TheoryData<string> Rows => [.. Enumerable.Range(1, 34).Select(i => $"Row{i:00}")];
