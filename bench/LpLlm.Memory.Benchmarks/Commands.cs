@@ -51,6 +51,7 @@ internal static class Commands
         root.Add(ReplayCommand.Create(quick));
         root.Add(CreateRentProcess());
         root.Add(CreateAttachProcess());
+        root.Add(CreatePushProcess());
         return root;
 
         void Add(string name, string description, Action<RunLength> run) => AddParsed(name, description, (length, _) => run(length));
@@ -94,6 +95,16 @@ internal static class Commands
         command.Hidden = true;
         command.SetAction((parsed, _) => AttachProcess.RunAsync(
             parsed.GetValue(endPoint)!, parsed.GetValue(bytes), parsed.GetValue(token)!, parsed.GetValue(pinning)));
+        return command;
+    }
+
+    private static Command CreatePushProcess()
+    {
+        var endPoint = new Argument<string>("end-point");
+        var isQuick = new Argument<bool>("is-quick");
+        var command = new Command(PushProcess.Command, "The process that `cuda push` starts.") { endPoint, isQuick };
+        command.Hidden = true;
+        command.SetAction((parsed, _) => PushProcess.RunAsync(parsed.GetValue(endPoint)!, parsed.GetValue(isQuick)));
         return command;
     }
 

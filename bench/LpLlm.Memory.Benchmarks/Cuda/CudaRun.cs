@@ -13,6 +13,8 @@ internal static class CudaRun
         ["attach"] = AttachRegisteredRun.Run,
         ["cycles"] = CyclesRun.Run,
         ["attention-device"] = AttentionDeviceRun.Run,
+        ["push"] = PushRun.Run,
+        ["models"] = ModelsRun.Run,
     };
 
     public static void Run(RunLength length, IEnumerable<string> parts)

@@ -29,8 +29,9 @@ internal sealed class BenchmarkServer : IAsyncDisposable
     /// <param name="capacityBytes">All that it has.</param>
     /// <param name="hugePages">What backs it.</param>
     /// <param name="storagePath">Where its models lie; null for a server without a model store.</param>
+    /// <param name="hasDevices">Whether it copies between its clients' leases and their device memory.</param>
     public static async Task<BenchmarkServer> StartAsync(
-        long capacityBytes, HugePageMode hugePages = HugePageMode.Auto, string? storagePath = null)
+        long capacityBytes, HugePageMode hugePages = HugePageMode.Auto, string? storagePath = null, bool hasDevices = false)
     {
         var folder = Directory.CreateTempSubdirectory("sllm-bench-");
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
@@ -49,6 +50,11 @@ internal sealed class BenchmarkServer : IAsyncDisposable
         {
             builder.Services.AddSingleton<IModelServiceFactory>(
                 new ModelServiceFactory(new ModelCatalogSettings { StoragePath = storagePath }, NullLoggerFactory.Instance));
+        }
+
+        if (hasDevices)
+        {
+            builder.Services.AddCudaHostMemory();
         }
 
         var host = builder.Build();

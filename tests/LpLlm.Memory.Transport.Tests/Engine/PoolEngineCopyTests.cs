@@ -1,4 +1,5 @@
 using LpLlm.Memory.TestKit;
+using LpLlm.Memory.Transport.Models;
 using static LpLlm.Memory.Transport.EngineHarness;
 
 namespace LpLlm.Memory.Transport.Engine;
@@ -24,7 +25,7 @@ public class PoolEngineCopyTests
         var session = _sut.Open();
         var lease = _sut.Acquire(session, 1);
 
-        var fault = Fault(() => _sut.Engine.Hold(session, lease.LeaseId, [Whole(lease), new SegmentRange(lease.Segments[0].Id, offset, length)]));
+        var fault = Fault(() => _sut.Engine.Hold(session, lease.LeaseId, [Whole(lease), new SegmentRange(lease.Segments[0].Id, offset, length)], areWritten: true));
 
         fault.Code.Should().Be(PoolFaultCode.InvalidArgument);
         _sut.Engine.Release(session, lease.LeaseId);
@@ -37,9 +38,9 @@ public class PoolEngineCopyTests
         var (owner, other) = (_sut.Open(), _sut.Open());
         var (mine, others) = (_sut.Acquire(owner, 1), _sut.Acquire(other, 1));
 
-        Fault(() => _sut.Engine.Hold(other, mine.LeaseId, [Whole(mine)])).Code.Should().Be(PoolFaultCode.NotFound);
-        Fault(() => _sut.Engine.Hold(other, others.LeaseId, [Whole(mine)])).Code.Should().Be(PoolFaultCode.NotFound);
-        Fault(() => _sut.Engine.Hold(other, ulong.MaxValue, [Whole(others)])).Code.Should().Be(PoolFaultCode.NotFound);
+        Fault(() => _sut.Engine.Hold(other, mine.LeaseId, [Whole(mine)], areWritten: false)).Code.Should().Be(PoolFaultCode.NotFound);
+        Fault(() => _sut.Engine.Hold(other, others.LeaseId, [Whole(mine)], areWritten: false)).Code.Should().Be(PoolFaultCode.NotFound);
+        Fault(() => _sut.Engine.Hold(other, ulong.MaxValue, [Whole(others)], areWritten: false)).Code.Should().Be(PoolFaultCode.NotFound);
     }
 
     [Fact]
@@ -47,7 +48,7 @@ public class PoolEngineCopyTests
     {
         var session = _sut.Open();
         var lease = _sut.Acquire(session, 1);
-        var hold = _sut.Engine.Hold(session, lease.LeaseId, [Whole(lease)]);
+        var hold = _sut.Engine.Hold(session, lease.LeaseId, [Whole(lease)], areWritten: true);
 
         _sut.Engine.Release(session, lease.LeaseId);
         _sut.Advance(60_000);
@@ -119,7 +120,20 @@ public class PoolEngineCopyTests
         _sut.Source.Violations.Should().BeEmpty();
     }
 
+    [Fact]
+    public void AModelThatIsOpen_IsCopiedFrom_AndNeverTo()
+    {
+        var model = _sut.Acquire(_sut.OpenStore(), 1, single: true);
+        var reader = _sut.Open();
+        using var shared = _sut.Engine.OpenModel(reader, Token.Create(), new ServedModel(model.LeaseId, Unit, [], new MemoryStream()));
+        var range = new SegmentRange(shared.Segments[0].Id, 0, Unit);
+
+        _sut.Engine.Hold(reader, model.LeaseId, [range], areWritten: false).Dispose();
+
+        Fault(() => _sut.Engine.Hold(reader, model.LeaseId, [range], areWritten: true)).Code.Should().Be(PoolFaultCode.PermissionDenied);
+    }
+
     private static SegmentRange Whole(LeaseGrant lease) => new(lease.Segments[0].Id, 0, lease.Segments[0].Segment.LengthBytes);
 
-    private SegmentHold Hold(PoolSession session, LeaseGrant lease) => _sut.Engine.Hold(session, lease.LeaseId, [Whole(lease)]);
+    private SegmentHold Hold(PoolSession session, LeaseGrant lease) => _sut.Engine.Hold(session, lease.LeaseId, [Whole(lease)], areWritten: true);
 }

@@ -9,8 +9,12 @@ namespace LpLlm.Memory.Models;
 /// </summary>
 internal sealed class ModelReplicas : IAsyncDisposable
 {
+    /// <summary>A device takes milliseconds for what is under way; one that hangs must not keep the program from ending.</summary>
+    private static readonly TimeSpan DisposalPatience = TimeSpan.FromSeconds(5);
+
     private readonly ModelCatalog _catalog;
     private readonly IDeviceSet _devices;
+    private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly ReplicaBook _book;
     private readonly ReplicaWriter _writer = new();
@@ -24,7 +28,7 @@ internal sealed class ModelReplicas : IAsyncDisposable
     /// <param name="logger">For copies that fail.</param>
     public ModelReplicas(ModelCatalog catalog, IDeviceSet devices, TimeProvider time, ILogger logger)
     {
-        (_catalog, _devices, _logger) = (catalog, devices, logger);
+        (_catalog, _devices, _time, _logger) = (catalog, devices, time, logger);
         _book = new ReplicaBook(time);
 
         // Off the caller's thread: the driver takes 0.1 to 0.4 s.
@@ -87,7 +91,7 @@ internal sealed class ModelReplicas : IAsyncDisposable
         }
     }
 
-    /// <summary>Ends all copies, and waits until no device is at work with them.</summary>
+    /// <summary>Ends all copies, and waits until no device is at work with them; 5 s at most.</summary>
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
@@ -96,9 +100,16 @@ internal sealed class ModelReplicas : IAsyncDisposable
         }
 
         await _lifetime.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAll(_book.List().Select(replica => replica.Ended)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        _writer.Dispose();
-        _lifetime.Dispose();
+        var copies = Task.WhenAll(_book.List().Select(replica => replica.Ended));
+        await copies.WaitAsync(DisposalPatience, _time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (copies.IsCompleted)
+        {
+            _writer.Dispose();
+        }
+        else
+        {
+            ReplicaLog.Stuck(_logger, DisposalPatience.TotalSeconds);
+        }
     }
 
     private async Task RunAsync(Replica replica, ReplicaImports imports)

@@ -40,6 +40,7 @@ internal static class StoreHost
         AddLogging(builder.Logging);
         var section = builder.Configuration.GetSection(Section);
         builder.Services.AddPoolServer(server => Configure(server, options, section));
+        builder.Services.AddCudaHostMemory();
         builder.Services.AddSingleton<IModelServiceFactory>(provider => new ModelServiceFactory(
             new ModelCatalogSettings
             {
@@ -48,7 +49,8 @@ internal static class StoreHost
                 RegistrationRequired = options.RegistrationRequired,
             },
             provider.GetRequiredService<ILoggerFactory>(),
-            provider.GetService<TimeProvider>()));
+            provider.GetService<TimeProvider>(),
+            provider.GetService<IDeviceSet>()));
         builder.Services.AddGrpcPoolTransport(builder.Configuration.GetSection(GrpcSection));
         builder.Services.Configure<GrpcPoolTransportOptions>(
             grpc => grpc.Storage = new StorageSettings { PoolBytes = options.MemPoolBytes, ChunkBytes = options.ChunkBytes });

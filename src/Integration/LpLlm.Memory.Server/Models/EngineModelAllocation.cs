@@ -18,6 +18,8 @@ internal sealed class EngineModelAllocation(PoolEngine engine, PoolSession sessi
     public override PoolCapabilities Capabilities { get; } = PoolCapabilities.Shared
         | (grant.Segments.All(granted => granted.Segment.IsPageLocked) ? PoolCapabilities.PageLocked : PoolCapabilities.None);
 
+    public override Task PrepareForDevicesAsync() => Task.WhenAll(grant.Segments.Select(granted => granted.Segment.PrepareForDevicesAsync()));
+
     public override void Dispose()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0)

@@ -13,24 +13,28 @@ internal sealed class ModelService : IModelService
     private readonly PoolEngine _engine;
     private readonly EngineModelMemory _memory;
     private readonly ModelCatalog _catalog;
+    private readonly ModelReplicas? _replicas;
     private readonly Task _trimming;
 
     /// <param name="engine">Whose memory it is.</param>
     /// <param name="settings">Of the catalog.</param>
     /// <param name="time">The engine's clock.</param>
     /// <param name="logger">For loads.</param>
-    public ModelService(PoolEngine engine, ModelCatalogSettings settings, TimeProvider time, ILogger logger)
+    /// <param name="devices">To whose memory models are copied; null: none.</param>
+    public ModelService(PoolEngine engine, ModelCatalogSettings settings, TimeProvider time, ILogger logger, IDeviceSet? devices = null)
     {
         _engine = engine;
         _memory = new EngineModelMemory(engine);
         _catalog = new ModelCatalog(settings, _memory, time, logger);
+        _replicas = devices is null ? null : new ModelReplicas(_catalog, devices, time, logger);
+        Replicas = _replicas is null ? null : new ServedReplicas(_replicas);
         IsRegistrationRequired = settings.RegistrationRequired;
         _trimming = TrimAsync();
     }
 
     public bool IsRegistrationRequired { get; }
 
-    public IModelReplicas? Replicas => null;
+    public IModelReplicas? Replicas { get; }
 
     public ValueTask<long> RegisterAsync(string model, CancellationToken cancellationToken) => _catalog.RegisterAsync(model, cancellationToken);
 
@@ -64,7 +68,15 @@ internal sealed class ModelService : IModelService
 
     public ValueTask UnloadAsync(string model, CancellationToken cancellationToken) => _catalog.UnloadAsync(model, cancellationToken);
 
-    public ValueTask ClearAsync(CancellationToken cancellationToken) => _catalog.ClearAsync(cancellationToken);
+    public async ValueTask ClearAsync(CancellationToken cancellationToken)
+    {
+        if (_replicas is not null)
+        {
+            await _replicas.ClearAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        await _catalog.ClearAsync(cancellationToken).ConfigureAwait(false);
+    }
 
     public IReadOnlyList<ModelSummary> List() => [.. _catalog.List().Select(Summary)];
 
@@ -72,6 +84,11 @@ internal sealed class ModelService : IModelService
     {
         await _stopping.CancelAsync().ConfigureAwait(false);
         await _trimming.ConfigureAwait(false);
+        if (_replicas is not null)
+        {
+            await _replicas.DisposeAsync().ConfigureAwait(false);
+        }
+
         await _catalog.DisposeAsync().ConfigureAwait(false);
     }
 

@@ -54,7 +54,8 @@ internal sealed class StorageModels(PoolEngine engine, IModelService? models, St
                 break;
             case DeviceType.Gpu:
                 Require(request.ReplicaUuid, "replica_uuid");
-                await ReplicasOf(store).StartAsync(StorageReplicas.Request(request), cancellationToken).ConfigureAwait(false);
+                await RunAsync(request.ModelPath, token => ReplicasOf(store).StartAsync(StorageReplicas.Request(request), token), cancellationToken)
+                    .ConfigureAwait(false);
                 break;
             default:
                 throw Unsupported(request.TargetDeviceType, "Models are loaded to CPU or GPU.");

@@ -3,7 +3,7 @@ using LpLlm.Memory.Transport.Messages;
 namespace LpLlm.Memory.Transport.Client;
 
 /// <summary>An open model as the server described it: checked, with descriptors that belong to whoever has this.</summary>
-internal sealed record ModelAnswer(IReadOnlyList<HeldSegment> Segments, long LengthBytes, List<TensorInfo> Tensors, int TensorCount)
+internal sealed record ModelAnswer(ulong LeaseId, IReadOnlyList<HeldSegment> Segments, long LengthBytes, List<TensorInfo> Tensors, int TensorCount)
 {
     /// <summary>Bytes of the segments.</summary>
     public long MappedBytes => Segments.Sum(segment => segment.LengthBytes);
@@ -12,7 +12,7 @@ internal sealed record ModelAnswer(IReadOnlyList<HeldSegment> Segments, long Len
     public static ModelAnswer From(OpenModelReply reply, PoolMessage message, Uri endPoint)
     {
         var segments = HeldSegment.AllOf(reply.Segments, message, endPoint);
-        var answer = new ModelAnswer(segments, reply.LengthBytes, [], reply.TensorCount);
+        var answer = new ModelAnswer(reply.LeaseId, segments, reply.LengthBytes, [], reply.TensorCount);
         if (reply.LengthBytes < 1 || reply.LengthBytes > answer.MappedBytes || reply.TensorCount < 0)
         {
             answer.CloseFiles();

@@ -134,7 +134,10 @@ internal sealed class ServerModelStore : IModelStore, IPoolClientObserver, IAsyn
             {
                 var capabilities = PoolCapabilities.Shared
                     | (answer.Segments.All(segment => segment.IsPageLocked) ? PoolCapabilities.PageLocked : PoolCapabilities.None);
-                return new ModelHandle(model, open.Address, answer.LengthBytes, capabilities, answer.Tensors, open);
+                return new ModelHandle(model, open.Address, answer.LengthBytes, capabilities, answer.Tensors, open)
+                {
+                    Copier = new ServerModelCopier(_client, connection.Session, answer, model, _options.Connection.RequestTimeout),
+                };
             }
             catch
             {

@@ -53,7 +53,7 @@ internal sealed class DeviceCopyService : IDisposable
     {
         Check(options);
         var device = await FindAsync(options.DeviceUuid, cancellationToken).ConfigureAwait(false);
-        var hold = _engine.Hold(session, options.LeaseId, options.Ranges);
+        var hold = _engine.Hold(session, options.LeaseId, options.Ranges, areWritten: options.Direction == CopyDirection.ToHost);
         using var deadline = new CancellationTokenSource(options.Timeout, _time);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         var copy = CopyAsync(session, device, options, hold, end.Token);

@@ -9,11 +9,18 @@ internal sealed partial class PoolEngine
     /// <param name="session">Who wants the copy; it must use the segments now.</param>
     /// <param name="leaseId">A lease that the session holds.</param>
     /// <param name="ranges">At least one.</param>
+    /// <param name="areWritten">Whether the device writes to them; a model that the session has open is only read.</param>
     /// <exception cref="PoolFaultException">The lease or a segment is not the session's, or a range is not within its segment.</exception>
-    public SegmentHold Hold(PoolSession session, ulong leaseId, IReadOnlyList<SegmentRange> ranges) => Change(_ =>
+    public SegmentHold Hold(PoolSession session, ulong leaseId, IReadOnlyList<SegmentRange> ranges, bool areWritten) => Change(_ =>
     {
         RequireUnsynchronized(session);
-        var slots = RequireLeaseUnsynchronized(session, leaseId).Slots.Where(slot => slot.Users.Contains(session)).ToDictionary(slot => slot.Id);
+        var lease = RequireLeaseUnsynchronized(session, leaseId);
+        if (areWritten && IsOthersModel(lease, session))
+        {
+            throw new PoolFaultException(PoolFaultCode.PermissionDenied, $"Lease {leaseId} is a model, which others read: copy into a lease of your own.");
+        }
+
+        var slots = lease.Slots.Where(slot => slot.Users.Contains(session)).ToDictionary(slot => slot.Id);
         var held = new List<SegmentSlot>(ranges.Count);
         foreach (var range in ranges)
         {

@@ -1,0 +1,37 @@
+using LpLlm.Memory.Models;
+using LpLlm.Memory.Transport;
+using LpLlm.Memory.Transport.Models;
+
+namespace LpLlm.Memory.Daemon.Models;
+
+/// <summary>The store's copies in device memory, as the protocols see them.</summary>
+internal sealed class ServedReplicas(ModelReplicas replicas) : IModelReplicas
+{
+    public async ValueTask StartAsync(Transport.Models.ReplicaRequest request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await replicas.StartAsync(Convert(request), cancellationToken).ConfigureAwait(false);
+        }
+        catch (InvalidOperationException duplicate) when (duplicate is not ObjectDisposedException)
+        {
+            throw new PoolFaultException(PoolFaultCode.AlreadyExists, duplicate.Message);
+        }
+        catch (ModelStoreException failure) when (failure.Fault == ModelStoreFault.DeviceFailed)
+        {
+            throw ModelFaults.ToFault(failure);
+        }
+    }
+
+    public ValueTask ConfirmAsync(string model, string replica, CancellationToken cancellationToken) =>
+        replicas.ConfirmAsync(model, replica, cancellationToken);
+
+    private static Memory.Models.ReplicaRequest Convert(Transport.Models.ReplicaRequest request) => new(
+        request.Model,
+        request.Replica,
+        request.Chunks.ToDictionary(
+            device => device.Key,
+            device => (IReadOnlyList<Memory.Models.ReplicaChunk>)[.. device.Value.Select(
+                chunk => new Memory.Models.ReplicaChunk(chunk.SourceOffset, chunk.LengthBytes, chunk.TargetOffset, chunk.Handle))]),
+        request.Handles);
+}
