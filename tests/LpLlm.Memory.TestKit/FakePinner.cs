@@ -11,6 +11,9 @@ public sealed class FakePinner : IHostPinner
 
     public PoolCapabilities Capabilities { get; init; } = PoolCapabilities.PageLocked;
 
+    /// <summary>Whether it leaves pinning to a device's first use where it is asked to; then it only notes the range.</summary>
+    public bool PinsOnUse { get; init; }
+
     /// <summary>Ordinals (from 1) of the pins that fail.</summary>
     public HashSet<int> FailingPins { get; } = [];
 
@@ -33,6 +36,19 @@ public sealed class FakePinner : IHostPinner
             _pinned.Add(address, lengthBytes);
             LargestPieceBytes = Math.Max(LargestPieceBytes, lengthBytes);
         }
+    }
+
+    public bool TryPinOnUse(nint address, long lengthBytes)
+    {
+        if (PinsOnUse)
+        {
+            lock (_pinned)
+            {
+                _pinned.Add(address, lengthBytes);
+            }
+        }
+
+        return PinsOnUse;
     }
 
     public void Unpin(nint address, long lengthBytes)

@@ -277,6 +277,21 @@ public class ServerMemorySourceTests
     }
 
     [Fact]
+    public async Task Lazy_ThePinnerSeesFirstUses_LeavesAllToItAtOnce()
+    {
+        await using var server = new ServerHarness();
+        var pinner = new FakePinner { Capabilities = PoolCapabilities.DeviceVisible, PinsOnUse = true };
+        await using var source = server.CreateSource(pinner, Options(pinning: SegmentPinning.Lazy));
+
+        var region = await source.ReserveAsync(8 * MiB).DefaultTimeout();
+
+        pinner.Pinned.Should().Equal(new Dictionary<nint, long> { [region.Address] = 8 * MiB });
+        region.Capabilities.Should().Be(PoolCapabilities.Shared | PoolCapabilities.PageLocked | PoolCapabilities.DeviceVisible);
+        region.Dispose();
+        pinner.Pinned.Should().BeEmpty();
+    }
+
+    [Fact]
     public async Task Lazy_APinFails_LeavesTheMemoryUsableAndALogEntry()
     {
         await using var server = new ServerHarness();
