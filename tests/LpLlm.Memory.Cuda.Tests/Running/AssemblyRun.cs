@@ -90,7 +90,13 @@ internal static class AssemblyRun
         private static string Text(IFailureInformation failure) =>
             string.Join('\n', failure.Messages.Zip(failure.StackTraces, (text, stack) => $"{text}\n{stack}"));
 
-        private static void Print(string outcome, ITestResultMessage result, string? text = null) =>
-            Console.WriteLine($"{outcome} {result.Test.DisplayName} [{result.ExecutionTime * 1000:0} ms]{(text is null ? "" : "\n" + text)}");
+        private static void Print(string outcome, ITestResultMessage result, string? text = null)
+        {
+            Console.WriteLine($"{outcome} {result.Test.DisplayName} [{result.ExecutionTime * 1000:0} ms]");
+            foreach (var more in new[] { text, result.Output }.Where(more => !string.IsNullOrWhiteSpace(more)))
+            {
+                Console.WriteLine(more!.TrimEnd());
+            }
+        }
     }
 }
