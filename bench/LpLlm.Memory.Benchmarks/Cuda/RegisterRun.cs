@@ -61,7 +61,11 @@ internal static class RegisterRun
     {
         var range = new HostRange(new HostRegistrar(CudaRuntime.Shared), region.Address, region.LengthBytes, pieceBytes);
         var started = Stopwatch.GetTimestamp();
-        range.RegisterAll(threads);
+        Parallel.For(
+            0L,
+            region.LengthBytes / pieceBytes,
+            new ParallelOptions { MaxDegreeOfParallelism = threads },
+            piece => range.Use(region.Address + (nint)(piece * pieceBytes)));
         var registered = Stopwatch.GetTimestamp();
         range.Unregister().ForEach(refusal => throw refusal);
         return (Stopwatch.GetElapsedTime(started, registered).TotalMilliseconds, Stopwatch.GetElapsedTime(registered).TotalMilliseconds);

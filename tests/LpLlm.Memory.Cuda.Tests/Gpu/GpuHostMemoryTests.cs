@@ -21,7 +21,7 @@ public sealed class GpuHostMemoryTests(ITestOutputHelper output)
     public async Task Copy_WholePoolThereAndBack_GivesTheSameBytes(HostRegistration registration, HugePageMode hugePages, bool shared)
     {
         var device = GpuFact.Device;
-        const long Length = 600 * MiB; // more than two pieces of an eager registration
+        const long Length = 600 * MiB; // 37 slices of a lazy registration, and a part of one
         await using var pools = new GpuPools(Length, registration, hugePages, shared);
         PinnedLease lease;
         try

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace LpLlm.Memory.Cuda;
 
 /// <summary>
@@ -15,6 +17,9 @@ internal sealed class StreamFences(CudaDevice device, StreamHandle stream)
     // Fences that nobody asks about would pile up events: asking at this many keeps them few.
     private const int ManyEvents = 64;
 
+    // How old an answer of the driver may be that is given again. Whoever asks all the time holds up whoever enqueues.
+    private static readonly long FreshTicks = Stopwatch.Frequency / 200_000; // 5 us
+
     private readonly Lock _gate = new();
     private readonly Queue<(long Number, nint Event)> _recorded = new();
     private readonly List<CudaFence> _awaited = [];
@@ -26,6 +31,7 @@ internal sealed class StreamFences(CudaDevice device, StreamHandle stream)
     private int _lateCopies;
     private long _lateBytes;
     private Exception? _failure;
+    private long _lastAsked;
     private int _asking;
     private bool _isWatched;
     private bool _isClosed;
@@ -67,7 +73,7 @@ internal sealed class StreamFences(CudaDevice device, StreamHandle stream)
 
     public bool HasCompleted(long number)
     {
-        if (number > Volatile.Read(ref _completed))
+        if (number > Volatile.Read(ref _completed) && Stopwatch.GetTimestamp() - Volatile.Read(ref _lastAsked) > FreshTicks)
         {
             CoverIfNeeded(number);
             Ask();
@@ -150,6 +156,7 @@ internal sealed class StreamFences(CudaDevice device, StreamHandle stream)
         }
 
         var before = _completed;
+        Volatile.Write(ref _lastAsked, Stopwatch.GetTimestamp());
         try
         {
             var code = _failure is null ? device.TryMakeCurrent() : CudaError.NotReady;
