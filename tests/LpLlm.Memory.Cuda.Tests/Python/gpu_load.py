@@ -103,7 +103,7 @@ class Driver:
         """The handle is the allocation's, so what is sent along counts from its base."""
         base, size, handle = ctypes.c_uint64(), ctypes.c_size_t(), ctypes.create_string_buffer(64)
         self.check("cuMemGetAddressRange_v2", ctypes.byref(base), ctypes.byref(size), ctypes.c_uint64(pointer))
-        self.check("cuIpcGetMemHandle", handle, ctypes.c_uint64(pointer))
+        self.check("cuIpcGetMemHandle", handle, base)
         return handle.raw, pointer - base.value
 
 

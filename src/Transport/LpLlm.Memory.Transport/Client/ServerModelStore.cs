@@ -43,6 +43,7 @@ internal sealed class ServerModelStore : IModelStore, IPoolClientObserver, IAsyn
         ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed) != 0, this);
         var id = Token.Create();
         var connection = await _client.GetAsync(cancellationToken).ConfigureAwait(false);
+        await CloseFirstAsync(cancellationToken).ConfigureAwait(false);
         var asked = _time.GetTimestamp();
         while (true)
         {
@@ -114,6 +115,19 @@ internal sealed class ServerModelStore : IModelStore, IPoolClientObserver, IAsyn
     }
 
     public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
+
+    /// <summary>What was closed is told before more is asked for: else the server could refuse for want of the room that this process has given up.</summary>
+    private async Task CloseFirstAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _outbox.WhenSent().WaitAsync(_options.Connection.RequestTimeout, _time, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            throw new PoolServerUnavailableException(_endPoint.ToString(), "The server does not answer in time. It may be overloaded: look at its log.");
+        }
+    }
 
     private async Task<ModelHandle> OpenAsync(PoolConnection connection, string model, Token id, CancellationToken cancellationToken)
     {
