@@ -55,6 +55,28 @@ public sealed class ServerDeviceCopyTests : IDisposable
         await copies.CopyToDeviceAsync(lease, 0, memory, 0, MiB).DefaultTimeout();
     }
 
+    [Fact]
+    public async Task ALeaseThatIsCopied_CannotBeReturned_AndOneThatALostDeviceMayWriteTo_IsNeverRentedAgain()
+    {
+        var gate = new TaskCompletionSource();
+        _servers.Running = _ => gate.Task;
+        var clients = Start();
+        var pool = clients.GetRequiredService<IPinnedMemoryPool>();
+        var lease = pool.Rent(MiB);
+        using var buffer = _clients.Allocate(MiB);
+        var copy = clients.GetRequiredService<IServerPool>().CopyFromDeviceAsync(lease, 0, ExportedMemory.Of(_clients, buffer), 0, MiB).AsTask();
+        await TestTimeouts.UntilAsync(() => _servers.LastOrdinal > 0);
+        lease.Invoking(rented => rented.Dispose()).Should().Throw<InvalidOperationException>();
+
+        _servers.Lose();
+        await copy.Invoking(task => task.DefaultTimeout()).Should().ThrowAsync<PoolRequestRejectedException>();
+        lease.Dispose();
+
+        pool.GetSnapshot().PendingBytes.Should().BeGreaterThanOrEqualTo(MiB);
+        await clients.Awaiting(container => container.DisposeAsync().DefaultTimeout()).Should()
+            .ThrowAsync<InvalidOperationException>().WithMessage("*1 pending behind fences*");
+    }
+
     [Theory]
     [InlineData(-1, 0, 1)]
     [InlineData(0, -1, 1)]
@@ -106,7 +128,9 @@ public sealed class ServerDeviceCopyTests : IDisposable
         _server.GetRequiredService<PoolServer>().StartAsync(CancellationToken.None).DefaultTimeout().GetAwaiter().GetResult();
         return _hosts.Build(services =>
         {
-            services.AddServerPinnedPool(o => (o.EndPoint, o.CapacityBytes, o.SlabBytes) = (_hosts.PipeEndPoint, 16 * MiB, 4 * MiB)).AddLimit(o => o.LimitBytes = 16 * MiB);
+            services.AddServerPinnedPool(o =>
+                (o.EndPoint, o.CapacityBytes, o.SlabBytes, o.DisposeTimeout) = (_hosts.PipeEndPoint, 16 * MiB, 4 * MiB, TimeSpan.FromMilliseconds(100)))
+                .AddLimit(o => o.LimitBytes = 16 * MiB);
             services.AddLocalPinnedPool("other", o => o.CapacityBytes = 2 * MiB);
         });
     }

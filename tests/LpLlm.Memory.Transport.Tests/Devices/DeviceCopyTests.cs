@@ -231,14 +231,28 @@ public sealed class DeviceCopyTests : IAsyncDisposable
         await TestTimeouts.UntilAsync(() => _servers.LastOrdinal > 0);
 
         _servers.Lose();
-        var fault = await Refused(copy);
+        var lost = (await copy.Invoking(task => task.DefaultTimeout()).Should().ThrowAsync<DeviceCopyLostException>()).Which;
         region.Dispose();
         await TestTimeouts.UntilAsync(() => _server.Statistics.LeasedBytes == 0);
 
-        fault.Code.Should().Be((int)PoolFaultCode.FailedPrecondition);
-        fault.Message.Should().Contain("cuda:0 did not make the copy");
+        lost.InnerException.Should().BeOfType<PoolRequestRejectedException>().Which.Code.Should().Be((int)PoolFaultCode.Unknown);
         _server.Statistics.PendingBytes.Should().Be(2 * MiB);
         _server.Logger.Entries.Should().Contain(entry => entry.Id == 2011);
+    }
+
+    [Fact]
+    public async Task ADeviceThatRefuses_FailsTheCopy_AndTheMemoryIsFreeAfterIt()
+    {
+        _servers.RefusedOperations.Add(1);
+        var region = await _source.ReserveAsync(2 * MiB).DefaultTimeout();
+        using var buffer = _clients.Allocate(2 * MiB);
+
+        var fault = await Refused(_source.CopyAsync(CopyDirection.ToHost, region.Address, 2 * MiB, ExportedMemory.Of(_clients, buffer), 0, CancellationToken.None));
+        region.Dispose();
+
+        fault.Code.Should().Be((int)PoolFaultCode.FailedPrecondition);
+        fault.Message.Should().Contain("cuda:0 did not make the copy");
+        await TestTimeouts.UntilAsync(() => _server.Statistics is { LeasedBytes: 0, PendingBytes: 0 });
     }
 
     [Fact]

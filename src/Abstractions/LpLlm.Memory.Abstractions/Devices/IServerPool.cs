@@ -5,8 +5,8 @@ namespace LpLlm.Memory;
 /// memory known to the driver, which saves it 100 ms a GiB. A keyed service under the pool's name, wrapped or not.
 /// </summary>
 /// <remarks>
-/// Thread-safe. The lease must stay rented until the task has completed; if it was cancelled or failed, until the device has ended what it began, which
-/// <see cref="PinnedMemoryException"/> cannot tell: give the buffer's content up, not the lease's. The device's memory must stay allocated as long.
+/// Thread-safe. Until the task has completed the lease cannot be returned, and the device's memory must stay allocated. Where a device may still write to a
+/// lease after a failure, because it or the connection was lost, the lease's memory is never rented again.
 /// </remarks>
 public interface IServerPool
 {
@@ -16,7 +16,7 @@ public interface IServerPool
     /// <param name="target">Exported by this process.</param>
     /// <param name="targetOffsetBytes">First byte in the device's allocation, from 0.</param>
     /// <param name="lengthBytes">At least 1, and within both.</param>
-    /// <param name="cancellationToken">Stops waiting; part of the copy may have been made, or may still be.</param>
+    /// <param name="cancellationToken">Looked at before the copy is begun: a device cannot be stopped, so what is on its way is waited for.</param>
     /// <exception cref="ArgumentException">The lease's memory is not leased by this pool from the server.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The range is not within the lease.</exception>
     /// <exception cref="ObjectDisposedException">The lease was returned.</exception>
@@ -30,7 +30,7 @@ public interface IServerPool
     /// <param name="source">Exported by this process.</param>
     /// <param name="sourceOffsetBytes">First byte in the device's allocation, from 0.</param>
     /// <param name="lengthBytes">At least 1, and within both.</param>
-    /// <param name="cancellationToken">Stops waiting; part of the copy may have been made, or may still be.</param>
+    /// <param name="cancellationToken">Looked at before the copy is begun: a device cannot be stopped, so what is on its way is waited for.</param>
     /// <inheritdoc cref="CopyToDeviceAsync" path="/exception"/>
     ValueTask CopyFromDeviceAsync(
         PinnedLease lease, long leaseOffsetBytes, ExportedMemory source, long sourceOffsetBytes, long lengthBytes, CancellationToken cancellationToken = default);

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using LpLlm.Memory.Devices;
 
 namespace LpLlm.Memory.Server;
@@ -13,7 +14,8 @@ internal sealed partial class ServerPool
         PinnedLease lease, long leaseOffsetBytes, ExportedMemory source, long sourceOffsetBytes, long lengthBytes, CancellationToken cancellationToken) =>
         CopyAsync(CopyDirection.ToHost, lease, leaseOffsetBytes, source, sourceOffsetBytes, lengthBytes, cancellationToken);
 
-    private ValueTask CopyAsync(
+    /// <summary>The lease cannot be returned meanwhile; one to which a device may still write is never rented again.</summary>
+    private async ValueTask CopyAsync(
         CopyDirection direction, PinnedLease lease, long leaseOffsetBytes, ExportedMemory memory, long memoryOffsetBytes, long lengthBytes,
         CancellationToken cancellationToken)
     {
@@ -24,7 +26,22 @@ internal sealed partial class ServerPool
         ArgumentOutOfRangeException.ThrowIfNegative(memoryOffsetBytes);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(leaseOffsetBytes, lease.LengthBytes);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(lengthBytes, lease.LengthBytes - leaseOffsetBytes);
-        return new ValueTask(_source.CopyAsync(
-            direction, lease.Address + (nint)leaseOffsetBytes, lengthBytes, memory, memoryOffsetBytes, cancellationToken));
+        cancellationToken.ThrowIfCancellationRequested();
+        var address = lease.Address + (nint)leaseOffsetBytes;
+        lease.BeginCopy();
+        var isLost = false;
+        try
+        {
+            await _source.CopyAsync(direction, address, lengthBytes, memory, memoryOffsetBytes, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (DeviceCopyLostException lost)
+        {
+            isLost = true;
+            ExceptionDispatchInfo.Throw(lost.InnerException!);
+        }
+        finally
+        {
+            lease.EndCopy(isLost);
+        }
     }
 }

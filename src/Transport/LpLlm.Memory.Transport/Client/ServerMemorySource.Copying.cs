@@ -19,6 +19,7 @@ internal sealed partial class ServerMemorySource
     /// <exception cref="ArgumentException">The range is not within a region of this source.</exception>
     /// <exception cref="PoolTransportException">The server cannot be reached, or refuses; or it was started anew and does not know the memory.</exception>
     /// <exception cref="MemorySourceException">The server's driver refuses the memory.</exception>
+    /// <exception cref="DeviceCopyLostException">The device may still write to the range: it must not be used for anything else, ever.</exception>
     public async Task CopyAsync(
         CopyDirection direction, nint address, long lengthBytes, ExportedMemory memory, long memoryOffsetBytes, CancellationToken cancellationToken)
     {
@@ -30,9 +31,17 @@ internal sealed partial class ServerMemorySource
         }
         catch (PoolFaultException fault)
         {
-            throw FaultCodec.ToException(fault, _options.EndPoint, lengthBytes);
+            var failure = FaultCodec.ToException(fault, _options.EndPoint, lengthBytes);
+            throw IsUnknown(fault.Code) && direction == CopyDirection.ToHost ? new DeviceCopyLostException(failure) : failure;
+        }
+        catch (PoolTransportException lost) when (direction == CopyDirection.ToHost)
+        {
+            throw new DeviceCopyLostException(lost); // nobody is left who could tell when it ends
         }
     }
+
+    /// <summary>Whether the server has answered, and the device may be at it all the same.</summary>
+    private static bool IsUnknown(PoolFaultCode code) => code is PoolFaultCode.Unknown or PoolFaultCode.DeadlineExceeded or PoolFaultCode.Cancelled;
 
     private List<DeviceCopyRequest> RequestsFor(
         PoolConnection connection, nint address, long lengthBytes, ExportedMemory memory, long memoryOffsetBytes)

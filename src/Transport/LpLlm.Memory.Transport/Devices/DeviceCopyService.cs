@@ -170,9 +170,13 @@ internal sealed class DeviceCopyService : IDisposable
 
             await transfer.DrainAsync().ConfigureAwait(false);
         }
-        catch (Exception refusal) when (refusal is PinnedMemoryException or DeviceCopyLostException)
+        catch (PinnedMemoryException refusal)
         {
             throw new PoolFaultException(PoolFaultCode.FailedPrecondition, $"{device.Name} did not make the copy: {refusal.Message}");
+        }
+        catch (DeviceCopyLostException lost)
+        {
+            throw new PoolFaultException(PoolFaultCode.Unknown, $"{device.Name} may have made the copy, or may still. {lost.Message}");
         }
     }
 
