@@ -93,7 +93,27 @@ internal sealed class HostMemorySource : IMemorySource
     private MemoryRegion Reserve(long lengthBytes, IProgress<long>? progress, CancellationToken cancellationToken)
     {
         _numa?.EnsureAvailable(lengthBytes);
-        return Prepare(Map(lengthBytes), _numa, progress, cancellationToken);
+        var region = Prepare(Map(lengthBytes), _numa, progress, cancellationToken);
+        if (region is SharedMemoryRegion shared && !_settings.MakesSegments)
+        {
+            Seal(shared);
+        }
+
+        return region;
+    }
+
+    /// <summary>A segment is sealed when it is given away, for reading or for writing; other shared memory is given away at once.</summary>
+    private static void Seal(SharedMemoryRegion made)
+    {
+        try
+        {
+            MemoryFile.Seal(made.Descriptor, made.LengthBytes, readOnly: false);
+        }
+        catch
+        {
+            made.Dispose();
+            throw;
+        }
     }
 
     private MemoryRegion Prepare(HostMapping mapping, NumaPolicy? numa, IProgress<long>? progress, CancellationToken cancellationToken)
@@ -104,10 +124,6 @@ internal sealed class HostMemorySource : IMemorySource
             numa?.Bind(mapping.Address, mapping.LengthBytes);
             pinned.Prepare(_settings.AllowPageable ? WarnPageable : null, progress, cancellationToken);
             numa?.Verify(mapping.Address, mapping.LengthBytes);
-            if (mapping.File is { } made && !_settings.MakesSegments)
-            {
-                MemoryFile.Seal(made, mapping.LengthBytes, readOnly: false);
-            }
         }
         catch (Exception failure)
         {
