@@ -29,13 +29,14 @@ internal sealed partial class ServerMemorySource
 
         ServerLease lease;
         IReadOnlyList<HeldSegment> segments;
+        Action? undo = null;
         try
         {
             var connection = await _client.GetAsync(cancellationToken).ConfigureAwait(false);
             using var deadline = new CancellationTokenSource(_options.RequestTimeout, _time);
             using var end = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
             await GiveBackFirstAsync(end.Token, cancellationToken).ConfigureAwait(false); // an attempt that is being undone, for one
-            (lease, segments) = await AttachAsync(connection, leaseToken, cancellationToken).ConfigureAwait(false);
+            (lease, segments) = await AttachAsync(connection, leaseToken, undoLater => undo = undoLater, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -43,6 +44,8 @@ internal sealed partial class ServerMemorySource
             {
                 _attaching.Remove(leaseToken);
             }
+
+            undo?.Invoke(); // only now: as long as the lease is being joined, undoing believes that it is wanted again
         }
 
         var lengthBytes = segments.Sum(segment => segment.LengthBytes);
@@ -61,7 +64,7 @@ internal sealed partial class ServerMemorySource
     }
 
     private async Task<(ServerLease Lease, IReadOnlyList<HeldSegment> Segments)> AttachAsync(
-        PoolConnection connection, Token leaseToken, CancellationToken cancellationToken)
+        PoolConnection connection, Token leaseToken, Action<Action> onUnanswered, CancellationToken cancellationToken)
     {
         var request = new AttachRequest { Session = connection.SessionBytes, LeaseToken = Bytes(leaseToken) };
         connection.Enter();
@@ -77,7 +80,7 @@ internal sealed partial class ServerMemorySource
         catch (Exception failure)
         {
             // Joined all the same, if only the answer got lost or could not be sent. There is no request id by which to undo it.
-            _outbox.Post(connection.Session, PoolMethod.Attach, current => LetGoOfAsync(current, request));
+            onUnanswered(() => _outbox.Post(connection.Session, PoolMethod.Attach, current => LetGoOfAsync(current, request)));
             if (failure is PoolFaultException fault)
             {
                 throw FaultCodec.ToException(fault, _options.EndPoint, 0);
