@@ -27,48 +27,27 @@ internal sealed class PinnedMapping(HostMapping mapping, IHostPinner pinner, Hos
         | (_pinned.Count > 0 ? pinner.Capabilities : PoolCapabilities.None)
         | (mapping.File is null ? PoolCapabilities.None : PoolCapabilities.Shared);
 
-    /// <summary>
-    /// Makes all pages resident and pins them: the very pages that are used later, no copy of them. A piece is pinned while the next one is made resident:
-    /// a device's registration takes one processor as long (0.4 s for 16 GiB) as the others take to populate.
-    /// </summary>
+    /// <summary>Makes all pages resident and pins them: the very pages that are used later, no copy of them.</summary>
     /// <param name="allowPageable">Gets the refusal that is let pass; null to let none pass.</param>
     /// <param name="progress">Gets the bytes that are ready.</param>
     /// <param name="cancellationToken">Looked at before every 64 MiB.</param>
     public void Prepare(Action<MemorySourceException>? allowPageable, IProgress<long>? progress, CancellationToken cancellationToken)
     {
-        var pins = Task.FromResult(_pinning);
-        try
+        var pinning = _pinning;
+        for (long at = 0; at < mapping.LengthBytes;)
         {
-            for (long at = 0; at < mapping.LengthBytes && !pins.IsFaulted;)
+            cancellationToken.ThrowIfCancellationRequested();
+            var address = mapping.Address + (nint)at;
+            var piece = Math.Min(settings.PieceBytes, mapping.LengthBytes - at);
+            PagePopulator.Populate(address, piece, settings.TouchPages, _collapser, cancellationToken);
+            if (pinning && !(pinning = TryPin(address, piece, allowPageable)))
             {
-                cancellationToken.ThrowIfCancellationRequested();
-                var address = mapping.Address + (nint)at;
-                var piece = Math.Min(settings.PieceBytes, mapping.LengthBytes - at);
-                PagePopulator.Populate(address, piece, settings.TouchPages, _collapser, cancellationToken);
-                at += piece;
-                var (before, ready) = (pins, at);
-                pins = Task.Run(
-                    async () =>
-                    {
-                        var isPinned = await before.ConfigureAwait(false);
-                        cancellationToken.ThrowIfCancellationRequested();
-                        isPinned = isPinned && TryPin(address, piece, allowPageable);
-                        progress?.Report(ready);
-                        return isPinned;
-                    },
-                    CancellationToken.None); // it must not end before the one before it has
+                // All or nothing: half of a region page-locked would be a promise nobody can use.
+                Unpin().ForEach(ExceptionDispatchInfo.Throw);
             }
-        }
-        finally
-        {
-            // Whoever rolls back must find none under way.
-            ((Task)pins).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing).GetAwaiter().GetResult();
-        }
 
-        if (!pins.GetAwaiter().GetResult() && _pinning)
-        {
-            // All or nothing: half of a region page-locked would be a promise nobody can use.
-            Unpin().ForEach(ExceptionDispatchInfo.Throw);
+            at += piece;
+            progress?.Report(at);
         }
     }
 
