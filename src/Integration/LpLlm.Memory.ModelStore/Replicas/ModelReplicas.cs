@@ -48,12 +48,7 @@ internal sealed class ModelReplicas : IAsyncDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(request.Replica);
         ObjectDisposedException.ThrowIf(Volatile.Read(ref _isDisposed) != 0, this);
-        var devices = await _loading.Value.WaitAsync(cancellationToken).ConfigureAwait(false);
-        if (devices.Count == 0)
-        {
-            throw new ModelStoreException(ModelStoreFault.DeviceFailed, request.Model, $"this server has no devices. {_devices.UnavailableReason}");
-        }
-
+        var devices = await GetDevicesAsync(request.Model, cancellationToken).ConfigureAwait(false);
         var length = await _catalog.MeasureAsync(request.Model, cancellationToken).ConfigureAwait(false);
         var targets = ReplicaCheck.Check(request, length, devices);
         var replica = _book.Add(request.Model, request.Replica);
@@ -68,6 +63,16 @@ internal sealed class ModelReplicas : IAsyncDisposable
             _book.Remove(replica);
             throw;
         }
+    }
+
+    /// <summary>The devices of this host; the first call loads the driver.</summary>
+    /// <exception cref="ModelStoreException">There is none, and why.</exception>
+    public async ValueTask<IReadOnlyList<IMemoryDevice>> GetDevicesAsync(string model, CancellationToken cancellationToken)
+    {
+        var devices = await _loading.Value.WaitAsync(cancellationToken).ConfigureAwait(false);
+        return devices.Count > 0
+            ? devices
+            : throw new ModelStoreException(ModelStoreFault.DeviceFailed, model, $"this server has no devices. {_devices.UnavailableReason}");
     }
 
     /// <summary>Waits for a copy, or tells at once how it ended; one that is not known is an error at once (U3).</summary>

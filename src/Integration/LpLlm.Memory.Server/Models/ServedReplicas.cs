@@ -23,8 +23,19 @@ internal sealed class ServedReplicas(ModelReplicas replicas) : IModelReplicas
         }
     }
 
-    public ValueTask ConfirmAsync(string model, string replica, CancellationToken cancellationToken) =>
-        replicas.ConfirmAsync(model, replica, cancellationToken);
+    public async ValueTask ConfirmAsync(string model, string replica, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await replicas.GetDevicesAsync(model, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ModelStoreException failure)
+        {
+            throw ModelFaults.ToFault(failure); // without a device there never was a copy: not a failure of one
+        }
+
+        await replicas.ConfirmAsync(model, replica, cancellationToken).ConfigureAwait(false);
+    }
 
     private static Memory.Models.ReplicaRequest Convert(Transport.Models.ReplicaRequest request) => new(
         request.Model,
