@@ -38,6 +38,7 @@ internal sealed class BenchmarkServer : IAsyncDisposable
         builder.Services.AddPoolServer(options =>
         {
             options.CapacityBytes = capacityBytes;
+            options.SegmentBytes = Math.Min(options.SegmentBytes, capacityBytes);
             options.HugePages = hugePages;
             options.AllowPageable = true; // locked or not makes no difference here
             options.QuarantineTime = TimeSpan.Zero;

@@ -16,7 +16,7 @@ internal sealed unsafe partial class SimulatedCudaDriver(int seed = 1, int devic
     private static long s_lastExport;
 
     [ThreadStatic]
-    private static nint t_context;
+    private static nint s_context;
 
     private readonly Lock _gate = new();
     private readonly Random _random = new(seed);
@@ -99,13 +99,13 @@ internal sealed unsafe partial class SimulatedCudaDriver(int seed = 1, int devic
 
     public int GetCurrentContext(out nint context)
     {
-        context = t_context;
+        context = s_context;
         return 0;
     }
 
     public int SetCurrentContext(nint context)
     {
-        t_context = context;
+        s_context = context;
         return 0;
     }
 
@@ -250,7 +250,7 @@ internal sealed unsafe partial class SimulatedCudaDriver(int seed = 1, int devic
     private int Check(string name) =>
         _stickyError != 0 ? _stickyError
         : Failures.TryGetValue(name, out var code) ? code
-        : t_context is < FirstContext or > FirstContext + 16 ? CudaError.InvalidContext
+        : s_context is < FirstContext or > FirstContext + 16 ? CudaError.InvalidContext
         : 0;
 
     private nint NextHandle() => Under(() => _lastHandle += 8);

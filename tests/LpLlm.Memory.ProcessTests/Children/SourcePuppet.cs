@@ -82,7 +82,8 @@ internal sealed class SourcePuppet : IAsyncDisposable
         {
             Pattern.Fill(region.Address, region.LengthBytes, seed);
         }
-    }) { IsBackground = true }.Start();
+    })
+    { IsBackground = true }.Start();
 
     private MemoryRegion Region(string number) => _regions[(int)Number(number)];
 

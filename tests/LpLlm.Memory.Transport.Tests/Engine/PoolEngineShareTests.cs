@@ -123,7 +123,11 @@ public class PoolEngineShareTests
     {
         var harness = new EngineHarness(settings => settings with
         {
-            MaxLeaseBytes = Unit, MaxClientBytes = Unit, MaxUserBytes = Unit, MaxLeasesPerClient = 1, MaxSessions = 1,
+            MaxLeaseBytes = Unit,
+            MaxClientBytes = Unit,
+            MaxUserBytes = Unit,
+            MaxLeasesPerClient = 1,
+            MaxSessions = 1,
         });
         var store = harness.OpenStore();
         harness.Acquire(store, 10);
