@@ -10,7 +10,7 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// <summary>Registers gRPC as a transport of pool servers and their clients.</summary>
 /// <remarks>
 /// Adds two singletons <see cref="PoolTransport"/>, for end points <c>grpc://host:port</c> (TCP) and <c>grpc+unix:///path</c>. A server's listeners
-/// host <c>lpllm.memory.v1.Pool</c>, <c>grpc.health.v1.Health</c> and the original's <c>storage.Storage</c>. A registered
+/// host <c>lpllm.memory.v1.Pool</c>, the original's <c>storage.Storage</c>, <c>grpc.health.v1.Health</c> and server reflection. A registered
 /// <see cref="PoolTransportLimits"/> replaces the default limits. Calling it again only adds to the options.
 /// </remarks>
 public static class GrpcPoolTransportServiceCollectionExtensions

@@ -10,7 +10,8 @@ namespace LpLlm.Memory.Transport.Grpc;
 
 /// <summary>gRPC over HTTP/2: Kestrel on the server's side, <see cref="SocketsHttpHandler"/> on the client's.</summary>
 /// <remarks>
-/// A listener hosts the pool's own calls, <c>grpc.health.v1.Health</c> and, where the handler has an engine, the original's <c>storage.Storage</c>.
+/// A listener hosts the pool's own calls, <c>grpc.health.v1.Health</c>, server reflection and, where the handler has an engine, the original's
+/// <c>storage.Storage</c>.
 /// </remarks>
 internal sealed class GrpcTransport : PoolTransport
 {

@@ -14,7 +14,7 @@ public sealed class NodeTests : IDisposable
     [SkippableTheory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task StorageContractAndHealth_WorkFromNode(bool unix)
+    public async Task StorageContractHealthAndReflection_WorkFromNode(bool unix)
     {
         var obstacle = await Obstacle.Value;
         Skip.If(obstacle is not null, obstacle);

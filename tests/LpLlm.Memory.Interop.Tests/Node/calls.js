@@ -1,4 +1,4 @@
-// The storage contract from @grpc/grpc-js: calls, error details, a deadline, concurrent calls, and the health service.
+// The storage contract from @grpc/grpc-js: calls, error details, a deadline, concurrent calls, the health service, and a client made by reflection.
 const assert = require('assert');
 const fs = require('fs');
 const path = require('path');
@@ -13,6 +13,30 @@ const storage = new (load('storage.proto').storage.Storage)(target, grpc.credent
 const health = new (load('health.proto').grpc.health.v1.Health)(target, grpc.credentials.createInsecure(), options);
 const call = (client, method, request, more = {}) => new Promise((resolve, reject) =>
   client[method](request, more, (error, reply) => (error ? reject(error) : resolve(reply))));
+// A client of a service that is known by its name only.
+const reflect = async service => {
+  const stream = new (load('reflection.proto').grpc.reflection.v1.ServerReflection)(target, grpc.credentials.createInsecure(), options).ServerReflectionInfo();
+  const replies = [];
+  stream.on('data', reply => replies.push(reply));
+  stream.write({ list_services: '' });
+  stream.write({ file_containing_symbol: 'nobody' });
+  stream.write({ file_containing_symbol: service });
+  stream.end();
+  await new Promise((resolve, reject) => stream.on('end', resolve).on('error', reject));
+  assert.ok(replies[0].list_services_response.service.some(known => known.name === service));
+  assert.strictEqual(replies[1].error_response.error_code, grpc.status.NOT_FOUND);
+  const set = replies[2].file_descriptor_response.file_descriptor_proto.map(file => {
+    const length = [];
+    for (let rest = file.length; ; rest >>>= 7) {
+      length.push(rest < 128 ? rest : (rest & 127) | 128);
+      if (rest < 128) break;
+    }
+    return Buffer.concat([Buffer.from([10, ...length]), file]);           // Field 1 of a FileDescriptorSet.
+  });
+  const found = loader.loadFileDescriptorSetFromBuffer(Buffer.concat(set), { keepCase: true, longs: Number, enums: String, defaults: true });
+  const Client = service.split('.').reduce((scope, name) => scope[name], grpc.loadPackageDefinition(found));
+  return new Client(target, grpc.credentials.createInsecure(), options);
+};
 const refused = async (promise, code, text) => {
   const error = await promise.then(() => { throw new Error('not refused'); }, e => e);
   assert.strictEqual(error.code, code, error.message);
@@ -40,6 +64,7 @@ const refused = async (promise, code, text) => {
   assert.ok(configs.every(config => config.chunk_size === 2 << 20));
   assert.strictEqual((await call(storage, 'FreePoolMemory', { client_id: 'node' })).success, true);
   assert.strictEqual((await call(storage, 'FreePoolMemory', { client_id: 'node' })).success, false);
+  assert.strictEqual((await call(await reflect('storage.Storage'), 'GetServerConfig', {})).chunk_size, 2 << 20);
   console.log('node passed');
   process.exit(0);
 })().catch(error => { console.error(error); process.exit(1); });

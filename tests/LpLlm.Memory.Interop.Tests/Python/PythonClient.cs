@@ -46,7 +46,7 @@ internal static class PythonClient
 
         var protos = Path.Combine(AppContext.BaseDirectory, "Protos");
         await ForeignProgram.RunAsync(
-            Program, Folder, "-m", "grpc_tools.protoc", $"-I{protos}", "--python_out=.", "--grpc_python_out=.", "storage.proto", "health.proto", "pool.proto");
+            Program, Folder, "-m", "grpc_tools.protoc", $"-I{protos}", "--python_out=.", "--grpc_python_out=.", "storage.proto", "health.proto", "pool.proto", "reflection.proto");
         return null;
     }
 }

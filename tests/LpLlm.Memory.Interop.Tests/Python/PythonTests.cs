@@ -90,6 +90,16 @@ public sealed class PythonTests : IDisposable
         (await client.ReadLineAsync()).Should().Be("NOT_SERVING");
     }
 
+    [SkippableTheory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Reflection_DescriptorsFromTheServer_AreEnoughToCallIt(bool unix)
+    {
+        await using var server = await StartAsync(unix);
+
+        (await PythonClient.RunAsync("reflection.py", Target(server))).Should().Contain("reflection passed");
+    }
+
     [SkippableFact]
     public async Task AccessToken_RightWrongAndMissing_OnTcp()
     {

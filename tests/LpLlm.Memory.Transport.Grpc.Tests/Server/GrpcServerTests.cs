@@ -348,25 +348,4 @@ public sealed class GrpcServerTests : IAsyncLifetime, IDisposable
         await socket.ConnectAsync(IPAddress.Loopback, (listener ?? _listener).EndPoint.Port);
         return socket;
     }
-
-    /// <summary>A body of which the start is sent, and nothing more until it is ended.</summary>
-    private sealed class StalledContent(byte[] start) : HttpContent
-    {
-        private readonly TaskCompletionSource _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        public void End() => _end.TrySetResult();
-
-        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
-        {
-            await stream.WriteAsync(start);
-            await stream.FlushAsync();
-            await _end.Task;
-        }
-
-        protected override bool TryComputeLength(out long length)
-        {
-            length = 0;
-            return false;
-        }
-    }
 }

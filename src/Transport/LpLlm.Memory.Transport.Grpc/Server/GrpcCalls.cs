@@ -63,11 +63,7 @@ internal sealed class GrpcCalls(
 
         try
         {
-            if (connection.TakePace() is { Ticks: > 0 } delay)
-            {
-                await Task.Delay(delay, call.Token).ConfigureAwait(false);
-            }
-
+            await PaceAsync(connection, call.Token).ConfigureAwait(false);
             var method = Admit(context, connection);
             if (method.MinMessageBytes > limits.MaxMessageBytes)
             {
@@ -100,20 +96,34 @@ internal sealed class GrpcCalls(
         }
     }
 
+    private static Task PaceAsync(GrpcConnection connection, CancellationToken cancellationToken) =>
+        connection.TakePace() is { Ticks: > 0 } delay ? Task.Delay(delay, cancellationToken) : Task.CompletedTask;
+
     private async Task ExchangeAsync(HttpContext context, GrpcConnection connection, GrpcMethod method, CancellationToken cancellationToken)
     {
         var heldBytes = 0;
         try
         {
-            var request = await ReceiveAsync(context, method, Announced, cancellationToken).ConfigureAwait(false);
-            if (method.IsStream)
+            while (await ReceiveAsync(context, method, Announced, cancellationToken).ConfigureAwait(false) is { } request)
             {
-                await context.Response.StartAsync(cancellationToken).ConfigureAwait(false);
-            }
+                if (method.IsStream && !context.Response.HasStarted)
+                {
+                    await context.Response.StartAsync(cancellationToken).ConfigureAwait(false);
+                }
 
-            await foreach (var reply in method.Replies(connection, request, cancellationToken).ConfigureAwait(false))
-            {
-                await SendAsync(context.Response.BodyWriter, connection, method, reply, cancellationToken).ConfigureAwait(false);
+                await foreach (var reply in method.Replies(connection, request, cancellationToken).ConfigureAwait(false))
+                {
+                    await SendAsync(context.Response.BodyWriter, connection, method, reply, cancellationToken).ConfigureAwait(false);
+                }
+
+                if (!method.TakesMany)
+                {
+                    return;
+                }
+
+                connection.Requests.Return(heldBytes);
+                heldBytes = 0;
+                await PaceAsync(connection, cancellationToken).ConfigureAwait(false);
             }
         }
         finally
@@ -128,16 +138,23 @@ internal sealed class GrpcCalls(
         }
     }
 
-    /// <summary>Reads the request: of a unary call to the end of its stream, of another the first message (the client may keep its side open).</summary>
-    private async Task<byte[]> ReceiveAsync(HttpContext context, GrpcMethod method, Action<int> announced, CancellationToken cancellationToken)
+    /// <summary>
+    /// Reads the request: of a unary call to the end of its stream, of another the next message (the client may keep its side open). Null at the end of
+    /// many; the time for a message is also what a client may be silent between them.
+    /// </summary>
+    private async Task<byte[]?> ReceiveAsync(HttpContext context, GrpcMethod method, Action<int> announced, CancellationToken cancellationToken)
     {
         using var timely = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         timely.CancelAfter(limits.ReadTimeout);
         try
         {
             var (reader, maxMessageBytes) = (context.Request.BodyReader, MaxMessageBytes(method));
-            var request = await GrpcFrame.ReadAsync(reader, maxMessageBytes, announced, timely.Token).ConfigureAwait(false)
-                ?? throw new PoolFaultException(PoolFaultCode.Internal, "The call has no request message.");
+            var request = await GrpcFrame.ReadAsync(reader, maxMessageBytes, announced, timely.Token).ConfigureAwait(false);
+            if (request is null && !method.TakesMany)
+            {
+                throw new PoolFaultException(PoolFaultCode.Internal, "The call has no request message.");
+            }
+
             return method.IsStream || await GrpcFrame.ReadAsync(reader, maxMessageBytes, announced, timely.Token).ConfigureAwait(false) is null
                 ? request
                 : throw new PoolFaultException(PoolFaultCode.Internal, "The call has more than one request message.");

@@ -27,10 +27,9 @@ internal sealed class GrpcListener : PoolListener
         _connections = new GrpcConnections(handler, settings.Limits, _gate.MaxConnections, settings.AccessToken is not null, time, logger);
         _server = new KestrelServer(KestrelSettings.Create(settings.Limits, socket.Socket.LocalEndPoint!, _connections.RunAsync), _gate, loggers);
         _disposal = new Lazy<Task>(StopAsync);
-        Methods = services
-            .Append(new HealthService(services.Select(service => service.Name).ToHashSet(), _gate.Unbound))
-            .SelectMany(service => service.Methods)
-            .ToDictionary();
+        var health = new HealthService(services.Select(static service => service.Descriptor.FullName).ToHashSet(), _gate.Unbound);
+        var reflection = new ReflectionService(services.Append(health).Select(static service => service.Descriptor));
+        Methods = services.Concat([health, reflection]).SelectMany(static service => service.Methods).ToDictionary();
     }
 
     public override Uri EndPoint => _socket.EndPoint;

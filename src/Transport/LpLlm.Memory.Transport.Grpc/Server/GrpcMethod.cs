@@ -2,11 +2,14 @@ using Google.Protobuf;
 
 namespace LpLlm.Memory.Transport.Grpc.Server;
 
-/// <summary>A call that the listener hosts: one request, and one reply or a stream of them. Faults are thrown.</summary>
+/// <summary>A call that the listener hosts: one request (or a stream, <see cref="TakesMany"/>), and one reply or a stream of them. Faults are thrown.</summary>
 /// <param name="Replies">The replies; a unary call has exactly one.</param>
 /// <param name="IsStream">Whether replies are sent as they come, with any number of them.</param>
 internal sealed record GrpcMethod(Func<GrpcConnection, ReadOnlyMemory<byte>, CancellationToken, IAsyncEnumerable<ReadOnlyMemory<byte>>> Replies, bool IsStream)
 {
+    /// <summary>Whether the client sends any number of requests; each is answered before the next is read.</summary>
+    public bool TakesMany { get; init; }
+
     /// <summary>Messages at least this long are allowed, where the listener's limit is lower; such calls run one at a time on a connection.</summary>
     public int MinMessageBytes { get; init; }
 

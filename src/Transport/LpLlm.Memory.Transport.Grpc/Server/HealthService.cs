@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Google.Protobuf;
+using Google.Protobuf.Reflection;
 using LpLlm.Memory.Transport.Grpc.Messages;
 using LpLlm.Memory.Transport.Grpc.Wire;
 
@@ -10,7 +11,7 @@ namespace LpLlm.Memory.Transport.Grpc.Server;
 /// <param name="stopping">Fires when the listener takes no further connections.</param>
 internal sealed class HealthService(IReadOnlySet<string> services, CancellationToken stopping) : IGrpcService
 {
-    public string Name => GrpcNames.HealthService;
+    public ServiceDescriptor Descriptor => HealthReflection.Descriptor.Services[0];
 
     public IEnumerable<KeyValuePair<string, GrpcMethod>> Methods =>
     [

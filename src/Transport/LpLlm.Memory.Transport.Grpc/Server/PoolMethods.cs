@@ -1,12 +1,14 @@
 using System.Runtime.CompilerServices;
+using Google.Protobuf.Reflection;
 using LpLlm.Memory.Transport.Grpc.Wire;
+using LpLlm.Memory.Transport.Messages;
 
 namespace LpLlm.Memory.Transport.Grpc.Server;
 
 /// <summary>The pool server's own calls, <c>/lpllm.memory.v1.Pool/…</c>.</summary>
 internal sealed class PoolMethods : IGrpcService
 {
-    public string Name => GrpcNames.PoolService;
+    public ServiceDescriptor Descriptor => PoolReflection.Descriptor.Services[0];
 
     public IEnumerable<KeyValuePair<string, GrpcMethod>> Methods => Enum.GetValues<PoolMethod>().Select(static method => KeyValuePair.Create(
         GrpcNames.PathOf(method),

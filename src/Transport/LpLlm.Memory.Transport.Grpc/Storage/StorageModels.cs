@@ -1,3 +1,4 @@
+using Google.Protobuf.Reflection;
 using LpLlm.Memory.Transport.Engine;
 using LpLlm.Memory.Transport.Grpc.Messages.Storage;
 using LpLlm.Memory.Transport.Grpc.Server;
@@ -12,7 +13,7 @@ namespace LpLlm.Memory.Transport.Grpc.Storage;
 /// </remarks>
 internal sealed class StorageModels(PoolEngine engine, IModelService? models, StorageSettings settings, TimeProvider time) : IGrpcService
 {
-    public string Name => StorageService.ServiceName;
+    public ServiceDescriptor Descriptor => StorageReflection.Descriptor.Services[0];
 
     public IEnumerable<KeyValuePair<string, GrpcMethod>> Methods =>
     [
@@ -27,7 +28,7 @@ internal sealed class StorageModels(PoolEngine engine, IModelService? models, St
     private IModelService Models =>
         models ?? throw new PoolFaultException(PoolFaultCode.Unimplemented, "This server has no model store; sllm-store has one.");
 
-    private KeyValuePair<string, GrpcMethod> Method(string name, GrpcMethod method) => new($"/{Name}/{name}", method);
+    private KeyValuePair<string, GrpcMethod> Method(string name, GrpcMethod method) => new($"/{Descriptor.FullName}/{name}", method);
 
     private async ValueTask<RegisterModelResponse> RegisterAsync(GrpcConnection connection, RegisterModelRequest request, CancellationToken cancellationToken)
     {

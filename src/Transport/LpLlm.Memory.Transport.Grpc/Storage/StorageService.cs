@@ -1,5 +1,6 @@
 using System.Globalization;
 using Google.Protobuf;
+using Google.Protobuf.Reflection;
 using LpLlm.Memory.Transport.Engine;
 using LpLlm.Memory.Transport.Grpc.Messages.Storage;
 using LpLlm.Memory.Transport.Grpc.Server;
@@ -14,8 +15,6 @@ namespace LpLlm.Memory.Transport.Grpc.Storage;
 /// </remarks>
 internal sealed class StorageService : IGrpcService, IAsyncDisposable
 {
-    public const string ServiceName = "storage.Storage";
-
     /// <summary>What a message has beside its data: ids and numbers.</summary>
     private const int MessageOverheadBytes = 1 << 10;
 
@@ -27,7 +26,7 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
     public StorageService(PoolEngine engine, StorageSettings settings, TimeProvider time, ILogger logger) =>
         (_engine, _settings, _logger, _clients) = (engine, settings, logger, new StorageClients(engine, time, logger));
 
-    public string Name => ServiceName;
+    public ServiceDescriptor Descriptor => StorageReflection.Descriptor.Services[0];
 
     public IEnumerable<KeyValuePair<string, GrpcMethod>> Methods =>
     [
@@ -50,7 +49,7 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
         string name, MessageParser<TRequest> parser, Func<GrpcConnection, TRequest, CancellationToken, ValueTask<TReply>> handler)
         where TRequest : IMessage<TRequest>
         where TReply : IMessage<TReply> =>
-        new($"/{Name}/{name}", GrpcMethod.Unary(parser, handler));
+        new($"/{Descriptor.FullName}/{name}", GrpcMethod.Unary(parser, handler));
 
     private KeyValuePair<string, GrpcMethod> Copy(KeyValuePair<string, GrpcMethod> method) =>
         new(method.Key, method.Value with { MinMessageBytes = MaxCopyBytes + MessageOverheadBytes });
