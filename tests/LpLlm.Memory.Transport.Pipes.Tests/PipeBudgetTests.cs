@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using LpLlm.Memory.TestKit;
+using LpLlm.Memory.Transport.Pipes.Unix;
 using LpLlm.Memory.Transport.Server;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Win32.SafeHandles;
@@ -143,7 +144,7 @@ public sealed class PipeBudgetTests : IAsyncLifetime, IDisposable
         using (socket)
         {
             await using var served = new PipeServerConnection(
-                socket, peer, _server.Accept(peer), _files, _requests, Limits, TimeProvider.System, NullLogger.Instance);
+                new SocketLink(socket, Limits.ReadTimeout, TimeProvider.System), peer, _server.Accept(peer), _files, _requests, Limits, TimeProvider.System, NullLogger.Instance);
             await served.RunAsync();
         }
     }

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using LpLlm.Memory.TestKit;
+using LpLlm.Memory.Transport.Pipes.Unix;
 using Microsoft.Win32.SafeHandles;
 
 namespace LpLlm.Memory.Transport.Pipes;

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.IO.Pipelines;
-using System.Net.Sockets;
 using LpLlm.Memory.Transport.Server;
 using Microsoft.Win32.SafeHandles;
 
@@ -9,10 +8,7 @@ namespace LpLlm.Memory.Transport.Pipes;
 /// <summary>Frames on their way in. An idle connection holds no buffer. For one reader, who disposes it.</summary>
 internal sealed class FrameInput : IDisposable
 {
-    private const int LeastBytes = 4096;
-    private const int MostBytes = 64 << 10;
-
-    private readonly Socket _socket;
+    private readonly PipeLink _link;
     private readonly FrameDecoder _decoder;
     private readonly PeerShare? _files;
     private readonly TimeSpan _readTimeout;
@@ -27,19 +23,17 @@ internal sealed class FrameInput : IDisposable
     /// <summary>Whether all bytes that have come were decoded.</summary>
     private bool _isEmpty = true;
 
-    private bool _mayHaveMore;
     private int _chargedFiles;
-    private int _fillBytes = LeastBytes;
 
-    /// <param name="socket">Connected.</param>
+    /// <param name="link">Connected.</param>
     /// <param name="decoder">Disposed with this.</param>
     /// <param name="files">This connection's share of descriptors in messages that are not whole; null for no limit.</param>
     /// <param name="readTimeout">From the first to the last byte of a frame, and for the preface.</param>
     /// <param name="time">For the timeout.</param>
     /// <param name="timedOut">Called when it is over.</param>
-    public FrameInput(Socket socket, FrameDecoder decoder, PeerShare? files, TimeSpan readTimeout, TimeProvider time, Action timedOut)
+    public FrameInput(PipeLink link, FrameDecoder decoder, PeerShare? files, TimeSpan readTimeout, TimeProvider time, Action timedOut)
     {
-        _socket = socket;
+        _link = link;
         _decoder = decoder;
         _files = files;
         _readTimeout = readTimeout;
@@ -50,7 +44,7 @@ internal sealed class FrameInput : IDisposable
     /// <summary>Reads the other end's preface.</summary>
     /// <returns>Null if the connection ended before.</returns>
     /// <exception cref="FrameException">It is none of this protocol.</exception>
-    /// <exception cref="SocketException">The connection is broken.</exception>
+    /// <inheritdoc cref="PipeLink.ReceiveAsync"/>
     public async ValueTask<byte[]?> ReadPrefaceAsync(bool hasDeadline)
     {
         SetTimed(hasDeadline);
@@ -72,7 +66,7 @@ internal sealed class FrameInput : IDisposable
     /// <summary>Reads the next frame.</summary>
     /// <returns>Null at the connection's end.</returns>
     /// <exception cref="FrameException">The other end broke the protocol.</exception>
-    /// <exception cref="SocketException">The connection is broken.</exception>
+    /// <inheritdoc cref="PipeLink.ReceiveAsync"/>
     public async ValueTask<Frame?> ReadAsync()
     {
         while (true)
@@ -152,33 +146,10 @@ internal sealed class FrameInput : IDisposable
 
     private async ValueTask<bool> FillAsync()
     {
-        while (true)
-        {
-            if (!_mayHaveMore)
-            {
-                // Completes when there is something to read, and reads nothing: so no buffer waits, and no descriptor is lost.
-                await _socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None).ConfigureAwait(false);
-            }
-
-            var count = Receive();
-            if (count != SocketFiles.NotNow)
-            {
-                return count > 0;
-            }
-        }
-    }
-
-    private int Receive()
-    {
-        var bytes = _pipe.Writer.GetSpan(_fillBytes);
-        var count = SocketFiles.Receive(_socket, bytes, _receive);
-        _mayHaveMore = count == bytes.Length;
-        _fillBytes = _mayHaveMore ? Math.Min(2 * _fillBytes, MostBytes) : LeastBytes;
-        _pipe.Writer.Advance(Math.Max(count, 0));
-
+        var count = await _link.ReceiveAsync(_pipe.Writer, _receive).ConfigureAwait(false);
         PipeBuffer.Flushed(_pipe.Writer.FlushAsync());
         ChargeFiles();
-        return count;
+        return count > 0;
     }
 
     private void ChargeFiles()

@@ -6,19 +6,14 @@ using Microsoft.Win32.SafeHandles;
 namespace LpLlm.Memory.Transport.Pipes;
 
 /// <summary>
-/// Frames on their way out. Whoever sends first writes to the socket itself, for all that send meanwhile: no thread is woken, and many frames
+/// Frames on their way out. Whoever sends first writes to the link itself, for all that send meanwhile: no thread is woken, and many frames
 /// leave with one call. Thread-safe; nobody waits for the other end.
 /// </summary>
-/// <param name="socket">Connected.</param>
+/// <param name="link">Connected.</param>
 /// <param name="maxUnsentBytes">What may wait for the other end to read.</param>
-/// <param name="stuckTimeout">How long descriptors may wait to leave.</param>
-/// <param name="time">For retries.</param>
 /// <param name="failed">Told once that nothing more can be sent.</param>
-internal sealed class FrameOutput(Socket socket, int maxUnsentBytes, TimeSpan stuckTimeout, TimeProvider time, Action<Exception> failed)
+internal sealed class FrameOutput(PipeLink link, int maxUnsentBytes, Action<Exception> failed)
 {
-    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(1);
-    private static readonly TimeSpan LastRetry = TimeSpan.FromMilliseconds(64);
-
     private readonly Lock _gate = new();
     private readonly Queue<FileChunk> _files = new();
 
@@ -142,42 +137,19 @@ internal sealed class FrameOutput(Socket socket, int maxUnsentBytes, TimeSpan st
         {
             while (Next(out var bytes, out var files))
             {
-                var sent = files is null
-                    ? await socket.SendAsync(bytes, SocketFlags.None).ConfigureAwait(false)
-                    : await SendAsync(bytes, files).ConfigureAwait(false);
-                Advance(sent);
+                try
+                {
+                    Advance(await link.SendAsync(bytes, files).ConfigureAwait(false));
+                }
+                finally
+                {
+                    files?.Release();
+                }
             }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException or IOException)
         {
             Fail(e);
-        }
-    }
-
-    private async ValueTask<int> SendAsync(ReadOnlyMemory<byte> bytes, FileChunk files)
-    {
-        try
-        {
-            int sent;
-            var retry = FirstRetry;
-            var started = time.GetTimestamp();
-            while ((sent = SocketFiles.Send(socket, bytes.Span, files)) == SocketFiles.NotNow)
-            {
-                if (time.GetElapsedTime(started) > stuckTimeout)
-                {
-                    throw new IOException(
-                        $"Descriptors could not leave for {stuckTimeout.TotalSeconds:0.#} s (ReadTimeout): the other end does not read, or too many of this user's are under way.");
-                }
-
-                await Task.Delay(retry, time).ConfigureAwait(false);
-                retry = retry * 2 < LastRetry ? retry * 2 : LastRetry;
-            }
-
-            return sent;
-        }
-        finally
-        {
-            files.Release();
         }
     }
 

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 
 namespace LpLlm.Memory.Transport.Pipes;
@@ -8,7 +7,7 @@ namespace LpLlm.Memory.Transport.Pipes;
 internal sealed class PipeChannel : PoolChannel
 {
     private readonly Uri _endPoint;
-    private readonly Socket _socket;
+    private readonly PipeLink _link;
     private readonly PoolTransportLimits _limits;
     private readonly FrameInput _input;
     private readonly FrameOutput _output;
@@ -18,14 +17,14 @@ internal sealed class PipeChannel : PoolChannel
     private Task _reading = Task.CompletedTask;
     private uint _lastCall;
 
-    private PipeChannel(Uri endPoint, Socket socket, PoolTransportLimits limits, TimeProvider time)
+    private PipeChannel(Uri endPoint, PipeLink link, PoolTransportLimits limits, TimeProvider time)
     {
         _endPoint = endPoint;
-        _socket = socket;
+        _link = link;
         _limits = limits;
-        _output = new FrameOutput(socket, limits.MaxUnsentBytes, limits.ReadTimeout, time, e => Close(Lost(e.Message, e)));
+        _output = new FrameOutput(link, limits.MaxUnsentBytes, e => Close(Lost(e.Message, e)));
         _input = new FrameInput(
-            socket, new FrameDecoder(fromClient: false, limits.MaxMessageBytes), files: null, limits.ReadTimeout, time,
+            link, new FrameDecoder(fromClient: false, limits.MaxMessageBytes), files: null, limits.ReadTimeout, time,
             () => Close(Lost($"The server did not end a message within {limits.ReadTimeout.TotalSeconds:0.#} s (ReadTimeout).")));
         Closed = _closed.Token;
     }
@@ -36,14 +35,14 @@ internal sealed class PipeChannel : PoolChannel
 
     public override CancellationToken Closed { get; }
 
-    /// <summary>Greets the server on a connected socket, which the channel takes over.</summary>
+    /// <summary>Greets the server on a connected link, which the channel takes over.</summary>
     public static async ValueTask<PipeChannel> OpenAsync(
-        Uri endPoint, Socket socket, PoolTransportLimits limits, TimeProvider time, CancellationToken cancellationToken)
+        Uri endPoint, PipeLink link, PoolTransportLimits limits, TimeProvider time, CancellationToken cancellationToken)
     {
-        var channel = new PipeChannel(endPoint, socket, limits, time);
+        var channel = new PipeChannel(endPoint, link, limits, time);
         try
         {
-            await using var registration = cancellationToken.UnsafeRegister(static state => ((PipeChannel)state!)._socket.Dispose(), channel).ConfigureAwait(false);
+            await using var registration = cancellationToken.UnsafeRegister(static state => ((PipeChannel)state!)._link.Dispose(), channel).ConfigureAwait(false);
             await channel.GreetAsync().ConfigureAwait(false);
         }
         catch (Exception e)
@@ -253,7 +252,7 @@ internal sealed class PipeChannel : PoolChannel
             static (_, state) => ((CancellationTokenSource)state!).Dispose(), _closed, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously,
             TaskScheduler.Default);
         _output.Close();
-        _socket.Dispose();
+        _link.Dispose();
         foreach (var call in _calls.Keys)
         {
             if (_calls.TryRemove(call, out var pending))

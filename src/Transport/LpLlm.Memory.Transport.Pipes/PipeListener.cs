@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Concurrent;
 using System.Net.Sockets;
 using LpLlm.Memory.Transport.Server;
@@ -6,7 +7,7 @@ using Microsoft.Extensions.Logging;
 
 namespace LpLlm.Memory.Transport.Pipes;
 
-/// <summary>Accepts connections at a socket, as many at a time as the limits and this process's descriptors allow: the others wait unaccepted.</summary>
+/// <summary>Accepts connections at a door, as many at a time as the limits and this process's descriptors allow: the others wait unaccepted.</summary>
 internal sealed class PipeListener : PoolListener
 {
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(10);
@@ -15,8 +16,7 @@ internal sealed class PipeListener : PoolListener
     /// <summary>Longer than a connection waits for its calls.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
 
-    private readonly Socket _socket;
-    private readonly SocketFile _file;
+    private readonly PipeDoor _door;
     private readonly IPoolConnectionHandler _handler;
     private readonly PoolTransportLimits _limits;
     private readonly TimeProvider _time;
@@ -32,11 +32,10 @@ internal sealed class PipeListener : PoolListener
     private readonly Task _accepting;
 
     public PipeListener(
-        Uri endPoint, Socket socket, SocketFile file, IPoolConnectionHandler handler, PoolTransportLimits limits, TimeProvider time, ILogger logger)
+        Uri endPoint, PipeDoor door, IPoolConnectionHandler handler, PoolTransportLimits limits, TimeProvider time, ILogger logger)
     {
         EndPoint = endPoint;
-        _socket = socket;
-        _file = file;
+        _door = door;
         _handler = handler;
         _limits = limits;
         _time = time;
@@ -50,7 +49,7 @@ internal sealed class PipeListener : PoolListener
         // In messages that are not whole: room for one whole message where there is any.
         _files = new PeerBudget(Math.Max(FrameHeader.FilesPerChunk, Math.Min(_descriptors.Free / 4, 2 * FrameHeader.MaxFiles)));
         _requests = RequestBytes.BudgetOf(handler, limits);
-        _users = new UserConnections(_descriptors.Connections, SocketNative.GetUserId());
+        _users = new UserConnections(_descriptors.Connections, ProcessUser.Id);
         _room = new SemaphoreSlim(_descriptors.Connections);
         _accepting = AcceptAsync();
     }
@@ -60,8 +59,7 @@ internal sealed class PipeListener : PoolListener
     public override async ValueTask StopAcceptingAsync()
     {
         await _stopped.CancelAsync().ConfigureAwait(false);
-        _socket.Dispose();
-        _file.Remove();
+        _door.Close();
         await _accepting.ConfigureAwait(false);
     }
 
@@ -79,7 +77,7 @@ internal sealed class PipeListener : PoolListener
         }
 
         _descriptors.Dispose();
-        _file.Dispose();
+        _door.Dispose();
     }
 
     private async Task AcceptAsync()
@@ -94,11 +92,11 @@ internal sealed class PipeListener : PoolListener
                 await _room.WaitAsync(_stopped.Token).ConfigureAwait(false);
                 try
                 {
-                    var socket = await _socket.AcceptAsync(_stopped.Token).ConfigureAwait(false);
+                    var link = await _door.AcceptAsync(_stopped.Token).ConfigureAwait(false);
                     retry = FirstRetry;
-                    Track(ServeAsync(socket));
+                    Track(ServeAsync(link));
                 }
-                catch (SocketException e) when (!_stopped.IsCancellationRequested)
+                catch (Exception e) when (e is SocketException or IOException && !_stopped.IsCancellationRequested)
                 {
                     // Above all EMFILE, which lasts until something is closed: trying again at once would take a whole core.
                     _room.Release();
@@ -108,7 +106,7 @@ internal sealed class PipeListener : PoolListener
                 }
             }
         }
-        catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException && _stopped.IsCancellationRequested)
+        catch (Exception e) when (e is OperationCanceledException or SocketException or IOException or ObjectDisposedException && _stopped.IsCancellationRequested)
         {
             // It was told to stop.
         }
@@ -121,15 +119,15 @@ internal sealed class PipeListener : PoolListener
             (ended, _) => _connections.TryRemove(ended, out var _), null, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
     }
 
-    private async Task ServeAsync(Socket socket)
+    private async Task ServeAsync(PipeLink link)
     {
         // Off the accepting loop: a client that always has something to read would hold it up.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         try
         {
-            using (socket)
+            using (link)
             {
-                var peer = SocketPeer.Identify(socket, passesFiles: true);
+                var peer = link.Identify();
                 try
                 {
                     _users.Enter(peer);
@@ -137,13 +135,13 @@ internal sealed class PipeListener : PoolListener
                 catch (PoolFaultException fault)
                 {
                     // Without waiting for it to read: its slots are for others.
-                    await RefuseAsync(socket, fault, TimeSpan.Zero).ConfigureAwait(false);
+                    await RefuseAsync(link, fault, TimeSpan.Zero).ConfigureAwait(false);
                     return;
                 }
 
                 try
                 {
-                    await ServeAsync(socket, peer).ConfigureAwait(false);
+                    await ServeAsync(link, peer).ConfigureAwait(false);
                 }
                 finally
                 {
@@ -161,7 +159,7 @@ internal sealed class PipeListener : PoolListener
         }
     }
 
-    private async Task ServeAsync(Socket socket, PoolPeer peer)
+    private async Task ServeAsync(PipeLink link, PoolPeer peer)
     {
         IPoolConnection connection;
         try
@@ -170,11 +168,11 @@ internal sealed class PipeListener : PoolListener
         }
         catch (PoolFaultException fault)
         {
-            await RefuseAsync(socket, fault, _limits.ReadTimeout).ConfigureAwait(false);
+            await RefuseAsync(link, fault, _limits.ReadTimeout).ConfigureAwait(false);
             return;
         }
 
-        var served = new PipeServerConnection(socket, peer, connection, _files, _requests, _limits, _time, _logger);
+        var served = new PipeServerConnection(link, peer, connection, _files, _requests, _limits, _time, _logger);
         await using (served.ConfigureAwait(false))
         {
             using var registration = _disposed.Token.UnsafeRegister(static state => ((PipeServerConnection)state!).Abort(null), served);
@@ -183,7 +181,7 @@ internal sealed class PipeListener : PoolListener
     }
 
     /// <summary>Says why, then waits for the client to close: closing first would take the message away from it.</summary>
-    private async Task RefuseAsync(Socket socket, PoolFaultException fault, TimeSpan readTimeout)
+    private async Task RefuseAsync(PipeLink link, PoolFaultException fault, TimeSpan readTimeout)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(_disposed.Token);
         var payload = FaultPayload.Encode(fault);
@@ -193,16 +191,22 @@ internal sealed class PipeListener : PoolListener
         payload.CopyTo(message, Preface.LengthBytes + FrameHeader.LengthBytes);
         try
         {
-            await socket.SendAsync(message, patience.Token).ConfigureAwait(false);
-            socket.Shutdown(SocketShutdown.Send);
+            using var registration = patience.Token.UnsafeRegister(static state => ((PipeLink)state!).Dispose(), link);
+            for (var sent = 0; sent < message.Length;)
+            {
+                sent += await link.SendAsync(message.AsMemory(sent), files: null).ConfigureAwait(false);
+            }
+
+            link.EndSending();
             await using var timer = _time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), patience, readTimeout, Timeout.InfiniteTimeSpan)
                 .ConfigureAwait(false);
-            var rest = new byte[256];
-            while (await socket.ReceiveAsync(rest, patience.Token).ConfigureAwait(false) > 0)
+            var rest = new ArrayBufferWriter<byte>();
+            while (await link.ReceiveAsync(rest, static file => file.Dispose()).ConfigureAwait(false) > 0)
             {
+                rest.ResetWrittenCount();
             }
         }
-        catch (Exception e) when (e is SocketException or OperationCanceledException)
+        catch (Exception e) when (e is SocketException or IOException or ObjectDisposedException or FrameException)
         {
             // It went without waiting for the answer, or stayed too long.
         }

@@ -11,7 +11,7 @@ internal sealed class PipeServerConnection : IAsyncDisposable
     /// <summary>How long a connection may take to its first request, in read timeouts: a client may connect before it has something to say.</summary>
     private const int FirstRequestTimeouts = 6;
 
-    private readonly Socket _socket;
+    private readonly PipeLink _link;
     private readonly PoolPeer _peer;
     private readonly PoolTransportLimits _limits;
     private readonly TimeProvider _time;
@@ -30,10 +30,10 @@ internal sealed class PipeServerConnection : IAsyncDisposable
     private bool _hasRequested;
 
     public PipeServerConnection(
-        Socket socket, PoolPeer peer, IPoolConnection connection, PeerBudget files, PeerBudget requests, PoolTransportLimits limits, TimeProvider time,
+        PipeLink link, PoolPeer peer, IPoolConnection connection, PeerBudget files, PeerBudget requests, PoolTransportLimits limits, TimeProvider time,
         ILogger logger)
     {
-        _socket = socket;
+        _link = link;
         _peer = peer;
         _limits = limits;
         _time = time;
@@ -43,12 +43,12 @@ internal sealed class PipeServerConnection : IAsyncDisposable
         var patience = FirstRequestTimeouts * limits.ReadTimeout;
         _firstRequest = time.CreateTimer(
             _ => Abort($"no request came within {patience.TotalSeconds:0.#} s ({FirstRequestTimeouts} times ReadTimeout)"), null, patience, Timeout.InfiniteTimeSpan);
-        _output = new FrameOutput(socket, limits.MaxUnsentBytes, limits.ReadTimeout, time, e => Abort(e.Message));
+        _output = new FrameOutput(link, limits.MaxUnsentBytes, e => Abort(e.Message));
         _requestBudget = requests;
         _files = files.Join(peer, Abort);
         _requests = requests.Join(peer, Abort);
         _input = new FrameInput(
-            socket, new FrameDecoder(fromClient: true, limits.MaxMessageBytes, _requests.TryTake), _files, limits.ReadTimeout, time,
+            link, new FrameDecoder(fromClient: true, limits.MaxMessageBytes, _requests.TryTake), _files, limits.ReadTimeout, time,
             () => Abort($"a message was not whole within {limits.ReadTimeout.TotalSeconds:0.#} s (ReadTimeout)"));
     }
 
@@ -67,7 +67,7 @@ internal sealed class PipeServerConnection : IAsyncDisposable
         {
             Abort(e.Message);
         }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException or OperationCanceledException)
+        catch (Exception e) when (e is SocketException or IOException or ObjectDisposedException or OperationCanceledException)
         {
             // The connection is lost, or was ended from this side for a reason that is known.
         }
@@ -98,7 +98,7 @@ internal sealed class PipeServerConnection : IAsyncDisposable
     {
         Interlocked.CompareExchange(ref _reason, reason, null);
         _output.Close();
-        _socket.Dispose();
+        _link.Dispose();
         try
         {
             _aborted.Cancel();

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using LpLlm.Memory.Transport;
 using LpLlm.Memory.Transport.Pipes;
+using LpLlm.Memory.Transport.Pipes.Unix;
 using Microsoft.Win32.SafeHandles;
 
 namespace LpLlm.Memory.Tests.Server;

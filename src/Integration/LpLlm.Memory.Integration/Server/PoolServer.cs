@@ -132,7 +132,7 @@ internal sealed class PoolServer(
         var policy = new PoolServicePolicy
         {
             AllowedUsers = UserNames.ResolveAll(options.AllowedUsers),
-            OwnUserId = SocketNative.GetUserId(),
+            OwnUserId = ProcessUser.Id,
             RenewInterval = options.SessionTimeout / 10,
         };
         var models = modelStore?.Create(engine);

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using LpLlm.Memory.Transport.Sockets;
 using Microsoft.Win32.SafeHandles;
 
-namespace LpLlm.Memory.Transport.Pipes;
+namespace LpLlm.Memory.Transport.Pipes.Unix;
 
 /// <summary>sendmsg and recvmsg with descriptors. Neither ever waits.</summary>
 internal static class SocketFiles

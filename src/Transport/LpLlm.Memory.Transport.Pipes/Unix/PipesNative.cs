@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace LpLlm.Memory.Transport.Pipes;
+namespace LpLlm.Memory.Transport.Pipes.Unix;
 
 /// <summary>The system calls that pass descriptors over Unix sockets. Constants are those of Linux on x86-64 and arm64; bound on first use.</summary>
 internal static partial class PipesNative

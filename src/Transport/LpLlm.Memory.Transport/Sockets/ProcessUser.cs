@@ -1,0 +1,8 @@
+namespace LpLlm.Memory.Transport.Sockets;
+
+/// <summary>The user whom this process runs as.</summary>
+internal static class ProcessUser
+{
+    /// <summary>As peers' users are numbered: <see cref="PoolPeer.UserId"/>.</summary>
+    public static uint Id => SocketNative.GetUserId();
+}
