@@ -1,7 +1,6 @@
 using LpLlm.Memory.TestKit;
 using LpLlm.Memory.Transport.Engine;
 using LpLlm.Memory.Transport.Messages;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace LpLlm.Memory.Transport;
 
@@ -14,12 +13,14 @@ internal sealed class EngineHarness
     public EngineHarness(Func<PoolEngineSettings, PoolEngineSettings>? configure = null)
     {
         var settings = new PoolEngineSettings { CapacityBytes = 100 * Unit, SegmentBytes = Standard };
-        Engine = new PoolEngine(configure?.Invoke(settings) ?? settings, Source, Time, NullLogger.Instance);
+        Engine = new PoolEngine(configure?.Invoke(settings) ?? settings, Source, Time, Logger);
     }
 
     public ManualTimeProvider Time { get; } = new();
 
     public SimulatedSegmentSource Source { get; } = new();
+
+    public CollectingLogger Logger { get; } = new();
 
     public PoolEngine Engine { get; }
 

@@ -1,4 +1,5 @@
 using LpLlm.Memory.Transport.Engine;
+using Microsoft.Extensions.Logging;
 using static LpLlm.Memory.Transport.EngineHarness;
 
 namespace LpLlm.Memory.Transport;
@@ -213,6 +214,28 @@ public class PoolEngineAdmissionTests
         Data(fault).Cause.Should().Be("NoMemory");
         harness.Statistics.PendingBytes.Should().Be(Unit, "what could not be unpinned stays counted");
         harness.Acquire(session, 99);
+    }
+
+    /// <summary>A client that asks for what the host does not have, as often as it likes, must not fill the log.</summary>
+    [Fact]
+    public void Acquire_WhenTheMemoryCannotBeHadAgainAndAgain_IsOneWarningASecond()
+    {
+        var harness = new EngineHarness();
+        var clients = Enumerable.Range(0, 3).Select(i => harness.Open(process: i)).ToList();
+
+        for (var second = 1; second <= 3; second++)
+        {
+            for (var i = 0; i < 100; i++)
+            {
+                harness.Source.Failures.Enqueue(new MemorySourceException("mlock", 12, "ENOMEM", Unit, 8 << 20, $"Raise it, in second {second}."));
+                Fault(harness.AcquireAsync(clients[i % 3], 1));
+                harness.Advance(9);
+            }
+
+            harness.Logger.Entries.Where(entry => entry.Level >= LogLevel.Warning).Should().HaveCount(second)
+                .And.Subject.Last().Message.Should().Contain($"in second {second}");
+            harness.Advance(100);
+        }
     }
 
     [Fact]

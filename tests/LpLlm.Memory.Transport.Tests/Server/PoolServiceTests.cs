@@ -338,7 +338,7 @@ public class PoolServiceTests
             Age = default,
         }).ToList();
 
-        var reply = Replies.List(all);
+        var reply = Replies.List(all, new PoolTransportLimits().MaxMessageBytes);
 
         reply.CalculateSize().Should().BeLessThan(4 << 20);
         (reply.Leases.Count + reply.Omitted).Should().Be(5000);

@@ -134,6 +134,7 @@ internal sealed class PoolServer(
             AllowedUsers = UserNames.ResolveAll(options.AllowedUsers),
             OwnUserId = ProcessUser.Id,
             RenewInterval = options.SessionTimeout / 10,
+            MaxMessageBytes = options.Limits.MaxMessageBytes,
         };
         var models = modelStore?.Create(engine);
         var running = new Running(engine, models, new PoolService(engine, policy, _logger, time, devices, models), options.Limits);

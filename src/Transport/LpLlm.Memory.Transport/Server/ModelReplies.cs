@@ -8,44 +8,14 @@ internal static class ModelReplies
     /// <summary>The state of a model that is in memory.</summary>
     public const string Loaded = "loaded";
 
-    /// <summary>What an index or a list may take of a message of 4 MiB, the default limit.</summary>
-    private const int MaxBytes = 3 << 20;
+    /// <summary>Tensors from that one on, as many as a message has room for; at least one, if there is one, so that who asks on comes to an end.</summary>
+    public static IEnumerable<ModelTensor> Tensors(IReadOnlyList<TensorInfo> tensors, int first, int maxMessageBytes) =>
+        MessageRoom.Take(tensors.Skip(first).Select(Tensor), maxMessageBytes, least: 1);
 
-    /// <summary>Tensors from that one on, as many as a message has room for; at least one, if there is one.</summary>
-    public static IEnumerable<ModelTensor> Tensors(IReadOnlyList<TensorInfo> tensors, int first)
+    public static ListModelsReply List(IReadOnlyList<Models.ModelSummary> models, int maxMessageBytes)
     {
-        var room = MaxBytes;
-        for (var i = first; i < tensors.Count; i++)
-        {
-            var tensor = Tensor(tensors[i]);
-            room -= tensor.CalculateSize() + 4;
-            if (room < 0 && i > first)
-            {
-                yield break;
-            }
-
-            yield return tensor;
-        }
-    }
-
-    public static ListModelsReply List(IReadOnlyList<Models.ModelSummary> models)
-    {
-        var reply = new ListModelsReply();
-        var room = MaxBytes;
-        foreach (var model in models)
-        {
-            var summary = Summary(model);
-            room -= summary.CalculateSize() + 4;
-            if (room < 0)
-            {
-                reply.Omitted = models.Count - reply.Models.Count;
-                break;
-            }
-
-            reply.Models.Add(summary);
-        }
-
-        return reply;
+        var shown = MessageRoom.Take(models.Select(Summary), maxMessageBytes);
+        return new ListModelsReply { Models = { shown }, Omitted = models.Count - shown.Count };
     }
 
     public static ModelSummary Summary(Models.ModelSummary model) => new()

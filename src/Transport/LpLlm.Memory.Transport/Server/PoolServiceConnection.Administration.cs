@@ -7,7 +7,7 @@ namespace LpLlm.Memory.Transport.Server;
 /// <summary>Looking at leases and taking them away: all of them for the server's own user and root, else the session's own.</summary>
 internal sealed partial class PoolServiceConnection
 {
-    private PoolMessage List(ListRequest request) => Reply(Replies.List(engine.List(Holder(request.Session))));
+    private PoolMessage List(ListRequest request) => Reply(Replies.List(engine.List(Holder(request.Session)), policy.MaxMessageBytes));
 
     private PoolMessage Inspect(InspectRequest request)
     {

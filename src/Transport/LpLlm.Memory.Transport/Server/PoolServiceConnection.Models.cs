@@ -23,7 +23,7 @@ internal sealed partial class PoolServiceConnection
         {
             var reply = new OpenModelReply { LeaseId = grant.LeaseId, LengthBytes = lengthBytes, TensorCount = tensors.Count };
             reply.Segments.AddRange(grant.Segments.Select(granted => Replies.Segment(granted, withPaths)));
-            reply.Tensors.AddRange(ModelReplies.Tensors(tensors, first: 0));
+            reply.Tensors.AddRange(ModelReplies.Tensors(tensors, first: 0, policy.MaxMessageBytes));
             return reply;
         });
     }
@@ -44,14 +44,14 @@ internal sealed partial class PoolServiceConnection
         }
 
         var reply = new GetModelIndexReply();
-        reply.Tensors.AddRange(ModelReplies.Tensors(use.Tensors, request.First));
+        reply.Tensors.AddRange(ModelReplies.Tensors(use.Tensors, request.First, policy.MaxMessageBytes));
         return Reply(reply);
     }
 
     private PoolMessage ListModels(ListModelsRequest request)
     {
         _ = SessionOf(request.Session);
-        return Reply(ModelReplies.List(Models.List()));
+        return Reply(ModelReplies.List(Models.List(), policy.MaxMessageBytes));
     }
 
     private async ValueTask<PoolMessage> LoadModelAsync(LoadModelRequest request, CancellationToken cancellationToken)

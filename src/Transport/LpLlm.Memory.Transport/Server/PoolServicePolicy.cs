@@ -11,4 +11,7 @@ internal sealed record PoolServicePolicy
 
     /// <summary>How often clients give a sign of life.</summary>
     public TimeSpan RenewInterval { get; init; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>The listeners' limit: lists that are longer are cut.</summary>
+    public int MaxMessageBytes { get; init; } = new PoolTransportLimits().MaxMessageBytes;
 }

@@ -7,9 +7,6 @@ namespace LpLlm.Memory.Transport.Server;
 /// <summary>Writes what the engine answers as messages.</summary>
 internal static class Replies
 {
-    /// <summary>What a list may take of a message of 4 MiB, the default limit.</summary>
-    private const int MaxListBytes = 3 << 20;
-
     public static Messages.Lease Lease(LeaseGrant grant, bool withPaths)
     {
         var lease = new Messages.Lease { Id = grant.LeaseId, Token = ByteString.CopyFrom(grant.Token.ToBytes()) };
@@ -34,24 +31,10 @@ internal static class Replies
         _ => throw new InvalidOperationException($"There is no message for {happened}."),
     };
 
-    public static ListReply List(IReadOnlyList<Engine.LeaseSummary> leases)
+    public static ListReply List(IReadOnlyList<Engine.LeaseSummary> leases, int maxMessageBytes)
     {
-        var reply = new ListReply();
-        var room = MaxListBytes;
-        foreach (var lease in leases)
-        {
-            var summary = Summary(lease);
-            room -= summary.CalculateSize() + 4;
-            if (room < 0)
-            {
-                reply.Omitted = leases.Count - reply.Leases.Count;
-                break;
-            }
-
-            reply.Leases.Add(summary);
-        }
-
-        return reply;
+        var shown = MessageRoom.Take(leases.Select(Summary), maxMessageBytes);
+        return new ListReply { Leases = { shown }, Omitted = leases.Count - shown.Count };
     }
 
     public static Messages.LeaseSummary Summary(Engine.LeaseSummary lease) => new()
