@@ -59,6 +59,65 @@ public sealed class ModelHandleDeviceTests : IDisposable
     }
 
     [Fact]
+    public async Task TensorsAsCloseOnTheDeviceAsInTheModel_AreOneCopy()
+    {
+        using var sut = Handle(Tensor("a", 0, 256), Tensor("b", 256, 200), Tensor("c", 512, 8), Tensor("apart", 1024, 8), Tensor("inside", 300, 8));
+
+        using var copied = await sut.CopyToDeviceAsync(_device);
+
+        var copies = _device.Executed.Where(step => step.IsCopy).Select(copy => copy.LengthBytes);
+        copies.Should().BeEquivalentTo([456, 8, 8, 8], "a and b follow each other; 'inside' lies in b, so that c comes later on the device than in the model");
+        foreach (var tensor in copied.Tensors.Values)
+        {
+            Shown(tensor).Should().Equal(Expected(tensor.Info.OffsetBytes, tensor.Info.LengthBytes));
+        }
+    }
+
+    [Fact]
+    public async Task IntoABufferOfTheCallers_FillsItsFront_AndLeavesItToTheCaller()
+    {
+        using var sut = Handle(Tensor("a", 0, 600), Tensor("b", 600, 8));
+        var length = sut.GetDeviceLengthBytes();
+        using var buffer = _device.Allocate(length + 1);
+
+        for (var i = 0; i < 2; i++)
+        {
+            using var copied = await sut.CopyToDeviceAsync(_device, buffer);
+            Shown(copied.Tensors["b"]).Should().Equal(Expected(600, 8));
+            copied.Tensors["a"].Address.Should().Be(buffer.Address);
+        }
+
+        length.Should().Be(768 + 256);
+        sut.GetDeviceLengthBytes(["b"]).Should().Be(256);
+        _device.LiveBuffers.Should().Be(1);
+    }
+
+    [Fact]
+    public async Task IntoABufferThatIsTooShort_NamesBothLengths_AndCopiesNothing()
+    {
+        using var sut = Handle(Tensor("a", 0, 600));
+        using var buffer = _device.Allocate(767);
+
+        await sut.Awaiting(handle => handle.CopyToDeviceAsync(_device, buffer).AsTask()).Should().ThrowAsync<ArgumentException>().WithMessage("*767 B*768 B*");
+
+        _device.Executed.Should().BeEmpty();
+    }
+
+    [Fact]
+    public async Task IntoABufferOfTheCallers_ThatADeviceRefusesToFill_TheCallerStillHasIt()
+    {
+        _device.RefusedOperations.Add(1);
+        using var sut = Handle(Tensor("a", 0, 64));
+        using var buffer = _device.Allocate(256);
+
+        await sut.Awaiting(handle => handle.CopyToDeviceAsync(_device, buffer).AsTask()).Should().ThrowAsync<PinnedMemoryException>();
+
+        _device.LiveBuffers.Should().Be(1);
+        using var copied = await sut.CopyToDeviceAsync(_device, buffer);
+        Shown(copied.Tensors["a"]).Should().Equal(Expected(0, 64));
+    }
+
+    [Fact]
     public async Task AModelWithoutAByte_CanBeCopied()
     {
         using var sut = Handle(Tensor("empty", 0, 0));

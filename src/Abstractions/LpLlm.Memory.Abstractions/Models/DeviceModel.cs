@@ -3,11 +3,16 @@ using System.Collections.Frozen;
 namespace LpLlm.Memory;
 
 /// <summary>Tensors of a model in one buffer of a device, which this object alone owns: no tensor's end takes the others with it.</summary>
-/// <remarks>Thread-safe. Disposing gives the buffer back, once; nothing on the device may use it any more.</remarks>
+/// <remarks>
+/// Thread-safe. Disposing gives the buffer back, once; nothing on the device may use it any more. A buffer of the caller's stays the caller's.
+/// </remarks>
 public sealed class DeviceModel : IDisposable
 {
-    internal DeviceModel(string model, IMemoryDevice device, IDeviceBuffer buffer, IEnumerable<DeviceTensor> tensors)
+    private readonly bool _ownsBuffer;
+
+    internal DeviceModel(string model, IMemoryDevice device, IDeviceBuffer buffer, bool ownsBuffer, IEnumerable<DeviceTensor> tensors)
     {
+        _ownsBuffer = ownsBuffer;
         Model = model;
         Device = device;
         Buffer = buffer;
@@ -20,12 +25,18 @@ public sealed class DeviceModel : IDisposable
     /// <summary>The device.</summary>
     public IMemoryDevice Device { get; }
 
-    /// <summary>The memory; it goes with this object and is not disposed by others.</summary>
+    /// <summary>The memory. Unless the caller gave it, it goes with this object and is not disposed by others.</summary>
     public IDeviceBuffer Buffer { get; }
 
     /// <summary>The tensors by name.</summary>
     public IReadOnlyDictionary<string, DeviceTensor> Tensors { get; }
 
     /// <inheritdoc/>
-    public void Dispose() => Buffer.Dispose();
+    public void Dispose()
+    {
+        if (_ownsBuffer)
+        {
+            Buffer.Dispose();
+        }
+    }
 }

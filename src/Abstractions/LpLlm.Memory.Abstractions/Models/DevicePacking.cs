@@ -20,7 +20,7 @@ internal sealed class DevicePacking
                 continue;
             }
 
-            ranges.Add(new ModelRange(tensor.OffsetBytes, LengthBytes, tensor.LengthBytes));
+            Add(ranges, new ModelRange(tensor.OffsetBytes, LengthBytes, tensor.LengthBytes));
             LengthBytes = checked(LengthBytes + tensor.LengthBytes + AlignmentBytes - 1) & -AlignmentBytes;
         }
 
@@ -30,9 +30,21 @@ internal sealed class DevicePacking
     /// <summary>Length of the buffer; 0 where no tensor has a byte.</summary>
     public long LengthBytes { get; }
 
-    /// <summary>What is to be copied, in the order of the model's data.</summary>
+    /// <summary>What is to be copied, in the order of the model's data; what lies as close on the device as in the model is one range.</summary>
     public IReadOnlyList<ModelRange> Ranges { get; }
 
     /// <summary>Where a tensor's storage begins in the buffer.</summary>
     public long OffsetOf(TensorInfo tensor) => _targets[(tensor.OffsetBytes, tensor.LengthBytes)];
+
+    /// <summary>A copy costs 5 us, which is 0.3 MiB: tensors of most models follow each other without a gap, or with one that the device has too.</summary>
+    private static void Add(List<ModelRange> ranges, ModelRange next)
+    {
+        if (ranges.Count > 0 && ranges[^1] is var last && next.SourceOffset - last.SourceOffset == next.TargetOffset - last.TargetOffset)
+        {
+            ranges[^1] = last with { LengthBytes = next.SourceOffset - last.SourceOffset + next.LengthBytes };
+            return;
+        }
+
+        ranges.Add(next);
+    }
 }

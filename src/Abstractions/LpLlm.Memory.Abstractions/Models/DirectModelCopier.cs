@@ -3,12 +3,11 @@ using LpLlm.Memory.Devices;
 namespace LpLlm.Memory;
 
 /// <summary>Copies from the memory of this process.</summary>
-internal sealed class DirectModelCopier(nint address) : IModelCopier
+internal sealed class DirectModelCopier(nint address, DeviceCopiers copiers) : IModelCopier
 {
     public async Task CopyAsync(IReadOnlyList<ModelRange> ranges, IMemoryDevice device, IDeviceBuffer buffer, CancellationToken cancellationToken)
     {
-        using var copier = new DeviceCopier(device, CopyDirection.ToDevice);
-        var transfer = new DeviceTransfer(copier);
+        var transfer = copiers.Begin(device, CopyDirection.ToDevice);
         try
         {
             foreach (var range in ranges)

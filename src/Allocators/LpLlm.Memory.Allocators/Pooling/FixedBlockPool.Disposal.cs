@@ -23,7 +23,7 @@ internal sealed partial class FixedBlockPool
         await _closing.CancelAsync().ConfigureAwait(false);
         _queue.Close(new ObjectDisposedException(nameof(FixedBlockPool), $"Pool '{Name}' was disposed while a rent waited."));
 
-        // A resize in flight stops within 64 MiB, because its token has fired; only a source that ignores tokens lasts longer.
+        // A resize in flight stops within milliseconds, because its token has fired; only a source that ignores tokens lasts longer.
         if (!await _resize.WaitAsync(StopResizeTimeout).ConfigureAwait(false))
         {
             throw new InvalidOperationException(

@@ -22,7 +22,7 @@ internal partial class PinnedPool
         await _closing.CancelAsync().ConfigureAwait(false);
         _queue.Close(new ObjectDisposedException(nameof(PinnedPool), $"Pool '{Name}' was disposed while a rent waited."));
 
-        // A resize in flight stops within 64 MiB, because its token has fired; only a source that ignores tokens lasts longer.
+        // A resize in flight stops within milliseconds, because its token has fired; only a source that ignores tokens lasts longer.
         if (!await _resize.WaitAsync(StopGrowingTimeout).ConfigureAwait(false))
         {
             throw new InvalidOperationException(

@@ -3,45 +3,151 @@ using System.Runtime.InteropServices;
 
 namespace LpLlm.Memory.Sources;
 
-/// <summary>Makes the pages of a fresh mapping resident, on all processors.</summary>
-internal static class PagePopulator
+/// <summary>
+/// Makes the pages of a fresh mapping resident, on threads of its own, from the front to the back: pieces that are ready can be pinned meanwhile.
+/// </summary>
+/// <remarks>
+/// A device's registration takes one processor 25 ms a GiB, and populating takes sixteen 20: side by side 16 GiB took 0.44 to 0.56 s on an H100's host, one
+/// after the other 0.67 to 0.81. That needs short steps, or the last one of a piece keeps the others waiting, and threads that are there already: starting one
+/// maps its stack, which waits for whoever pins. The thread pool is left to the program, which may wait for seconds here.
+/// </remarks>
+internal sealed class PagePopulator : IDisposable
 {
     /// <summary>Work unit of one thread: long enough to hide the call, a multiple of a huge page, short enough to cancel within ms.</summary>
-    private const long ChunkBytes = 64L << 20;
+    private const long StepBytes = 8L << 20;
 
-    /// <param name="address">Page-aligned start.</param>
-    /// <param name="lengthBytes">A multiple of the page size.</param>
+    private readonly nint _address;
+    private readonly long _lengthBytes;
+    private readonly long _pieceBytes;
+    private readonly bool _touchPages;
+    private readonly PageCollapser? _collapser;
+    private readonly CancellationToken _cancellationToken;
+    private readonly CancellationTokenSource _stop;
+    private readonly CountdownEvent[] _pieces;
+    private readonly long _stepsPerPiece;
+    private readonly List<Thread> _threads = [];
+    private ExceptionDispatchInfo? _failure;
+    private long _taken;
+
+    /// <summary>Starts populating.</summary>
+    /// <param name="mapping">All of it.</param>
+    /// <param name="pieceBytes">What is waited for at a time; a multiple of the page.</param>
     /// <param name="touchPages">Writes to each page, changing nothing, instead of MADV_POPULATE_WRITE; taken by itself before Linux 5.14.</param>
     /// <param name="collapser">Merges them to huge pages first; null for pages that the kernel chooses.</param>
-    /// <param name="cancellationToken">Looked at before every 64 MiB.</param>
-    public static void Populate(nint address, long lengthBytes, bool touchPages, PageCollapser? collapser, CancellationToken cancellationToken)
+    /// <param name="cancellationToken">Looked at before every 8 MiB.</param>
+    public PagePopulator(HostMapping mapping, long pieceBytes, bool touchPages, PageCollapser? collapser, CancellationToken cancellationToken)
     {
-        var chunks = (lengthBytes + ChunkBytes - 1) / ChunkBytes;
-        var options = new ParallelOptions { CancellationToken = cancellationToken, MaxDegreeOfParallelism = Environment.ProcessorCount };
-        try
+        _address = mapping.Address;
+        _lengthBytes = mapping.LengthBytes;
+        _pieceBytes = pieceBytes;
+        _touchPages = touchPages;
+        _collapser = collapser;
+        _cancellationToken = cancellationToken;
+        _stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        _stepsPerPiece = Steps(pieceBytes);
+        _pieces = new CountdownEvent[(_lengthBytes + pieceBytes - 1) / pieceBytes];
+        for (var i = 0; i < _pieces.Length; i++)
         {
-            Parallel.For(0, chunks, options, i =>
-            {
-                var start = i * ChunkBytes;
-                var chunk = Math.Min(ChunkBytes, lengthBytes - start);
-                collapser?.Collapse(address + (nint)start, chunk);
-                PopulateChunk(address + (nint)start, chunk, touchPages);
-            });
+            _pieces[i] = new CountdownEvent((int)Steps(LengthOf(i)));
         }
-        catch (AggregateException failures) when (failures.InnerException is MemorySourceException first)
+
+        var count = Math.Min(Environment.ProcessorCount, _pieces.Sum(piece => piece.CurrentCount));
+        if (count == 1)
         {
-            ExceptionDispatchInfo.Throw(first);
+            Work();
+            return;
+        }
+
+        for (var i = 0; i < count; i++)
+        {
+            var thread = new Thread(Work, maxStackSize: 256 << 10) { IsBackground = true, Name = $"populate-{i}" };
+            try
+            {
+                thread.Start();
+            }
+            catch (OutOfMemoryException) when (_threads.Count > 0)
+            {
+                return; // the system gives no more threads: those that run do all
+            }
+
+            _threads.Add(thread);
         }
     }
 
-    private static void PopulateChunk(nint address, long lengthBytes, bool touchPages)
+    public int PieceCount => _pieces.Length;
+
+    /// <summary>Waits until all pages of a piece are resident.</summary>
+    /// <returns>Where it is.</returns>
+    /// <exception cref="MemorySourceException">The kernel cannot back the mapping.</exception>
+    /// <exception cref="OperationCanceledException">The token fired.</exception>
+    public (nint Address, long LengthBytes) Wait(int piece)
     {
-        if (!touchPages && Libc.Advise(address, (nint)lengthBytes, Libc.AdvisePopulateWrite) == 0)
+        _cancellationToken.ThrowIfCancellationRequested();
+        try
+        {
+            _pieces[piece].Wait(_stop.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            Volatile.Read(ref _failure)?.Throw();
+            _cancellationToken.ThrowIfCancellationRequested();
+            throw;
+        }
+
+        return (_address + (nint)(piece * _pieceBytes), LengthOf(piece));
+    }
+
+    /// <summary>Stops, and waits some milliseconds until no thread is at work on the mapping.</summary>
+    public void Dispose()
+    {
+        _stop.Cancel();
+        _threads.ForEach(thread => thread.Join());
+        Array.ForEach(_pieces, piece => piece.Dispose());
+        _stop.Dispose();
+    }
+
+    private static long Steps(long lengthBytes) => (lengthBytes + StepBytes - 1) / StepBytes;
+
+    private long LengthOf(int piece) => Math.Min(_pieceBytes, _lengthBytes - piece * _pieceBytes);
+
+    private void Work()
+    {
+        try
+        {
+            while (!_stop.IsCancellationRequested)
+            {
+                var step = Interlocked.Increment(ref _taken) - 1;
+                var piece = (int)(step / _stepsPerPiece);
+                if (piece >= _pieces.Length)
+                {
+                    return;
+                }
+
+                var offset = step % _stepsPerPiece * StepBytes;
+                if (offset < LengthOf(piece))
+                {
+                    Populate(_address + (nint)(piece * _pieceBytes + offset), Math.Min(StepBytes, LengthOf(piece) - offset));
+                    _pieces[piece].Signal();
+                }
+            }
+        }
+        catch (Exception failure)
+        {
+            // Whoever waits gets it: a thread that ends by an exception ends the process.
+            Interlocked.CompareExchange(ref _failure, ExceptionDispatchInfo.Capture(failure), null);
+            _stop.Cancel();
+        }
+    }
+
+    private void Populate(nint address, long lengthBytes)
+    {
+        _collapser?.Collapse(address, lengthBytes);
+        if (!_touchPages && Libc.Advise(address, (nint)lengthBytes, Libc.AdvisePopulateWrite) == 0)
         {
             return;
         }
 
-        var error = touchPages ? Errno.EInval : Marshal.GetLastPInvokeError();
+        var error = _touchPages ? Errno.EInval : Marshal.GetLastPInvokeError();
         if (error != Errno.EInval)
         {
             throw Errno.Failure(

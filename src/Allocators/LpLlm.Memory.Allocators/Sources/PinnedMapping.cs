@@ -30,24 +30,22 @@ internal sealed class PinnedMapping(HostMapping mapping, IHostPinner pinner, Hos
     /// <summary>Makes all pages resident and pins them: the very pages that are used later, no copy of them.</summary>
     /// <param name="allowPageable">Gets the refusal that is let pass; null to let none pass.</param>
     /// <param name="progress">Gets the bytes that are ready.</param>
-    /// <param name="cancellationToken">Looked at before every 64 MiB.</param>
+    /// <param name="cancellationToken">Looked at before every 8 MiB that are populated, and every piece that is pinned.</param>
     public void Prepare(Action<MemorySourceException>? allowPageable, IProgress<long>? progress, CancellationToken cancellationToken)
     {
         var pinning = _pinning;
-        for (long at = 0; at < mapping.LengthBytes;)
+        var readyBytes = 0L;
+        using var populator = new PagePopulator(mapping, settings.PieceBytes, settings.TouchPages, _collapser, cancellationToken);
+        for (var i = 0; i < populator.PieceCount; i++)
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            var address = mapping.Address + (nint)at;
-            var piece = Math.Min(settings.PieceBytes, mapping.LengthBytes - at);
-            PagePopulator.Populate(address, piece, settings.TouchPages, _collapser, cancellationToken);
-            if (pinning && !(pinning = TryPin(address, piece, allowPageable)))
+            var (address, lengthBytes) = populator.Wait(i);
+            if (pinning && !(pinning = TryPin(address, lengthBytes, allowPageable)))
             {
                 // All or nothing: half of a region page-locked would be a promise nobody can use.
                 Unpin().ForEach(ExceptionDispatchInfo.Throw);
             }
 
-            at += piece;
-            progress?.Report(at);
+            progress?.Report(readyBytes += lengthBytes);
         }
     }
 

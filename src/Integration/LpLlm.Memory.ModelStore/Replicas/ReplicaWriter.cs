@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using LpLlm.Memory.Devices;
 
 namespace LpLlm.Memory.Models;
@@ -9,7 +8,7 @@ namespace LpLlm.Memory.Models;
 /// </summary>
 internal sealed class ReplicaWriter : IDisposable
 {
-    private readonly ConcurrentDictionary<IMemoryDevice, DeviceCopier> _copiers = [];
+    private readonly DeviceCopiers _copiers = new();
 
     /// <summary>Writes all that the plans say, and returns when no device is at work with it any more, however it ended.</summary>
     /// <param name="use">The model; its pieces may still be coming.</param>
@@ -52,17 +51,11 @@ internal sealed class ReplicaWriter : IDisposable
     }
 
     /// <summary>Gives the streams back. Nothing may be written any more.</summary>
-    public void Dispose()
-    {
-        foreach (var copier in _copiers.Values)
-        {
-            copier.Dispose();
-        }
-    }
+    public void Dispose() => _copiers.Dispose();
 
     private async Task WriteAsync(ModelUse use, DevicePlan plan, CancellationToken cancellationToken)
     {
-        var transfer = new DeviceTransfer(_copiers.GetOrAdd(plan.Device, static device => new DeviceCopier(device, CopyDirection.ToDevice)));
+        var transfer = _copiers.Begin(plan.Device, CopyDirection.ToDevice);
         try
         {
             var memory = new ExtentMap(use.Allocation.Extents);

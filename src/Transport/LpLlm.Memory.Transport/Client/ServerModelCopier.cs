@@ -8,8 +8,15 @@ namespace LpLlm.Memory.Transport.Client;
 /// <param name="model">As the server described it.</param>
 /// <param name="name">The model's path, for errors.</param>
 /// <param name="timeout">For a call, beside the time of its bytes.</param>
-internal sealed class ServerModelCopier(PoolClient client, Token session, ModelAnswer model, string name, TimeSpan timeout) : IModelCopier
+/// <param name="time">For the wait after a loss.</param>
+internal sealed class ServerModelCopier(PoolClient client, Token session, ModelAnswer model, string name, TimeSpan timeout, TimeProvider time) : IModelCopier
 {
+    /// <summary>
+    /// A server that loses the connection, or dies, stops within milliseconds, and what it has enqueued takes 2.4 ms more. The buffer that it writes to is
+    /// freed when this returns, so it does not return before.
+    /// </summary>
+    private static readonly TimeSpan ServerStops = TimeSpan.FromSeconds(1);
+
     public async Task CopyAsync(IReadOnlyList<ModelRange> ranges, IMemoryDevice device, IDeviceBuffer buffer, CancellationToken cancellationToken)
     {
         var connection = await client.GetAsync(cancellationToken).ConfigureAwait(false);
@@ -34,6 +41,11 @@ internal sealed class ServerModelCopier(PoolClient client, Token session, ModelA
                 cancellationToken.ThrowIfCancellationRequested();
                 await DeviceCopyCalls.SendAsync(connection, CopyDirection.ToDevice, [request], timeout, CancellationToken.None).ConfigureAwait(false);
             }
+        }
+        catch (PoolServerUnavailableException)
+        {
+            await Task.Delay(ServerStops, time, CancellationToken.None).ConfigureAwait(false);
+            throw;
         }
         catch (PoolFaultException fault)
         {

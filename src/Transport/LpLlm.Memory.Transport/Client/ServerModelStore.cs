@@ -150,7 +150,7 @@ internal sealed class ServerModelStore : IModelStore, IPoolClientObserver, IAsyn
                     | (answer.Segments.All(segment => segment.IsPageLocked) ? PoolCapabilities.PageLocked : PoolCapabilities.None);
                 return new ModelHandle(model, open.Address, answer.LengthBytes, capabilities, answer.Tensors, open)
                 {
-                    Copier = new ServerModelCopier(_client, connection.Session, answer, model, _options.Connection.RequestTimeout),
+                    Copier = new ServerModelCopier(_client, connection.Session, answer, model, _options.Connection.RequestTimeout, _time),
                 };
             }
             catch

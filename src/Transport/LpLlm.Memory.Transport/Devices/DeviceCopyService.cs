@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using LpLlm.Memory.Devices;
 using LpLlm.Memory.Transport.Engine;
 using Microsoft.Extensions.Logging;
@@ -25,7 +24,7 @@ internal sealed class DeviceCopyService : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Lazy<Task<IReadOnlyList<IMemoryDevice>>> _loading;
-    private readonly ConcurrentDictionary<(IMemoryDevice Device, CopyDirection Direction), DeviceCopier> _copiers = [];
+    private readonly DeviceCopiers _copiers = new();
 
     /// <param name="engine">Whose leases they are.</param>
     /// <param name="devices">This host's; null where the server was not given any. Their driver is loaded by the first request.</param>
@@ -74,10 +73,7 @@ internal sealed class DeviceCopyService : IDisposable
     public void Dispose()
     {
         Imports.Dispose();
-        foreach (var copier in _copiers.Values)
-        {
-            copier.Dispose();
-        }
+        _copiers.Dispose();
     }
 
     private static void Check(DeviceCopyOptions options)
@@ -137,7 +133,7 @@ internal sealed class DeviceCopyService : IDisposable
             throw;
         }
 
-        var transfer = new DeviceTransfer(_copiers.GetOrAdd((device, options.Direction), static key => new DeviceCopier(key.Device, key.Direction)));
+        var transfer = _copiers.Begin(device, options.Direction);
         try
         {
             await CopyAsync(device, options, import, hold, transfer, cancellationToken).ConfigureAwait(false);

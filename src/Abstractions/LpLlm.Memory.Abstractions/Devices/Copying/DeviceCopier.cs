@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace LpLlm.Memory.Devices;
 
 /// <summary>The streams of one device for one direction, shared by all who copy. Thread-safe.</summary>
@@ -9,10 +11,13 @@ internal sealed class DeviceCopier(IMemoryDevice device, CopyDirection direction
 {
     public const int StreamCount = 2;
 
+    private static readonly TimeSpan LongestSpin = TimeSpan.FromMilliseconds(0.5);
+
     private readonly SemaphoreSlim _turns = new(StreamCount);
     private readonly Lock _gate = new();
     private readonly Queue<IDeviceStream> _free = [];
     private int _made;
+    private int _spinning;
     private bool _disposed;
 
     public CopyDirection Direction => direction;
@@ -48,6 +53,36 @@ internal sealed class DeviceCopier(IMemoryDevice device, CopyDirection direction
         finally
         {
             _turns.Release();
+        }
+    }
+
+    /// <summary>Waits for copies without giving up the processor; not for long, and one caller at a time: the others can wait asleep.</summary>
+    public void Spin(IEnumerable<IDeviceFence> copies)
+    {
+        if (Interlocked.Exchange(ref _spinning, 1) != 0)
+        {
+            return;
+        }
+
+        try
+        {
+            var started = Stopwatch.GetTimestamp();
+            foreach (var copy in copies)
+            {
+                while (!copy.IsCompleted)
+                {
+                    if (Stopwatch.GetElapsedTime(started) > LongestSpin)
+                    {
+                        return;
+                    }
+
+                    Thread.SpinWait(20);
+                }
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref _spinning, 0);
         }
     }
 
