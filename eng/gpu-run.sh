@@ -71,7 +71,7 @@ run_races() {
 
 run_bench() {
   local parts=("$@")
-  [ ${#parts[@]} -gt 0 ] || parts=(copies cycles register create attach attention-device push models)
+  [ ${#parts[@]} -gt 0 ] || parts=(copies cycles register create attach attention-device push models devices)
   for each in "${parts[@]}"; do
     # 40 GiB for what asks for 16 GiB, twice in the daemon's and the client's names; the 4 KiB rows of the others want the memory free.
     case $each in attach) reserve 9216 ;; register) reserve 2304 ;; *) reserve 0 ;; esac

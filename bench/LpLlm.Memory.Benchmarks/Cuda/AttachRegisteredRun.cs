@@ -13,7 +13,7 @@ internal static class AttachRegisteredRun
 
     private static async Task RunAsync(RunLength length)
     {
-        var table = new MarkdownTable("a second process", "attached, ms", "first MiB copied, ms");
+        var table = new MarkdownTable("a second process", "attached, ms", "first MiB copied, ms", "the driver's registering alone, ms", "ratio to it");
         foreach (var hugePages in new[] { HugePageMode.Auto, HugePageMode.Never })
         {
             foreach (var bytes in length.IsQuick ? Lengths[..1] : Lengths)
@@ -27,8 +27,8 @@ internal static class AttachRegisteredRun
                     var token = Convert.ToHexString(owner.LeaseTokens.Single().ToBytes());
                     foreach (var pinning in new[] { SegmentPinning.Lazy, SegmentPinning.Eager })
                     {
-                        var (attached, copied) = await AttachProcess.MeasureAsync(server.EndPoint, bytes, token, pinning);
-                        table.Add($"{ByteSize.Format(bytes)}, huge pages {hugePages}, {pinning}", $"{attached:0.0}", $"{copied:0.0}");
+                        var (attached, copied, alone) = await AttachProcess.MeasureAsync(server.EndPoint, bytes, token, pinning);
+                        table.Add($"{ByteSize.Format(bytes)}, huge pages {hugePages}, {pinning}", $"{attached:0.0}", $"{copied:0.0}", alone == 0 ? "-" : $"{alone:0.0}", alone == 0 ? "-" : $"{attached / alone:0.00}");
                     }
                 }
                 catch (MemorySourceException refusal)

@@ -62,7 +62,7 @@ internal static class CopiesRun
     {
         var ways = Enum.GetValues<Way>();
         var samples = ways.Select(way => Interleaved.Measure<double>(
-            [.. memories.Select<CopyMemory, Func<double>>(memory => () => copy(memory, way))], warmUpRounds: 1, length.IsQuick ? 2 : 7)).ToArray();
+            [.. memories.Select<CopyMemory, Func<double>>(memory => () => copy(memory, way))], warmUpRounds: 1, length.IsQuick ? 2 : 15)).ToArray();
         for (var i = 0; i < memories.Length; i++)
         {
             table.Add([

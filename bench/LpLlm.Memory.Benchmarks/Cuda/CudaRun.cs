@@ -15,6 +15,7 @@ internal static class CudaRun
         ["attention-device"] = AttentionDeviceRun.Run,
         ["push"] = PushRun.Run,
         ["models"] = ModelsRun.Run,
+        ["devices"] = DevicesRun.Run,
     };
 
     public static void Run(RunLength length, IEnumerable<string> parts)

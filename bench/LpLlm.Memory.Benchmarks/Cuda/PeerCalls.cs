@@ -24,6 +24,19 @@ internal static unsafe partial class PeerCalls
         Check(cuMemFreeHost(address));
     }
 
+    /// <summary>Registers resident memory, as whoever calls the driver himself does.</summary>
+    public static void Register(nint address, long lengthBytes)
+    {
+        CudaRuntime.Shared.Devices[0].MakeCurrent();
+        Check(cuMemHostRegister_v2(address, (nint)lengthBytes, Portable));
+    }
+
+    public static void Unregister(nint address)
+    {
+        CudaRuntime.Shared.Devices[0].MakeCurrent();
+        Check(cuMemHostUnregister(address));
+    }
+
     public static string NameOf(CudaDevice device)
     {
         var name = stackalloc byte[128];
@@ -39,6 +52,12 @@ internal static unsafe partial class PeerCalls
 
     [LibraryImport(Library)]
     private static partial int cuMemFreeHost(nint address);
+
+    [LibraryImport(Library)]
+    private static partial int cuMemHostRegister_v2(nint address, nint lengthBytes, uint flags);
+
+    [LibraryImport(Library)]
+    private static partial int cuMemHostUnregister(nint address);
 
     [LibraryImport(Library)]
     private static partial int cuDeviceGetName(byte* name, int length, int device);

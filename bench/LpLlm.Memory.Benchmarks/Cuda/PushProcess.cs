@@ -63,7 +63,7 @@ internal static class PushProcess
                         () => PushAsync(source, direction, region.Address, memory, lengthBytes, count).GetAwaiter().GetResult(),
                     ],
                     warmUpRounds: 1,
-                    isQuick ? 2 : 5);
+                    isQuick ? 2 : 9);
                 row.Add($"{Medians.Median(samples[1]):0.0}");
                 row.Add($"{Medians.MedianRatio(samples[1], samples[0]):0.000}");
             }

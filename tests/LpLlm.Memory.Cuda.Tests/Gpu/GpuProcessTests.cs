@@ -1,6 +1,4 @@
 using LpLlm.Memory.Cuda.Children;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 
 namespace LpLlm.Memory.Cuda.Gpu;
 
@@ -53,22 +51,11 @@ public sealed class GpuProcessTests
     public async Task ServerLease_TwoProcessesAtOnce_EachRegistersAndCopies(SegmentPinning pinning)
     {
         _ = GpuFact.Device;
-        var folder = Directory.CreateTempSubdirectory("lpllm-cuda-");
-        var endPoint = $"pipe://{folder.FullName}/pool.sock";
-        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
-        builder.Services.AddPoolServer(options =>
-        {
-            options.CapacityBytes = 4L * AttachingChild.LengthBytes;
-            options.EndPoints.Add(endPoint);
-        });
-        using var host = builder.Build();
-        await host.StartAsync().DefaultTimeout();
+        await using var server = await GpuServer.StartAsync(4L * AttachingChild.LengthBytes);
 
         var answers = await Task.WhenAll(
-            ChildProcess.RunAsync(AttachingChild.Command, endPoint, $"{pinning}"), ChildProcess.RunAsync(AttachingChild.Command, endPoint, $"{pinning}"));
+            ChildProcess.RunAsync(AttachingChild.Command, server.EndPoint, $"{pinning}"), ChildProcess.RunAsync(AttachingChild.Command, server.EndPoint, $"{pinning}"));
 
         answers.Should().OnlyContain(answer => answer == $"0: -1 {AttachingChild.LengthBytes} PageLocked, DeviceVisible, Shared");
-        await host.StopAsync().DefaultTimeout();
-        folder.Delete(recursive: true);
     }
 }
