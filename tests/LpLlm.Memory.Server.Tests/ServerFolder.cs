@@ -12,7 +12,23 @@ internal sealed class ServerFolder : IDisposable
     public string Socket => Path.Combine(Folder, "pool.sock");
 
     /// <summary>A pool of this process over the daemon at <see cref="Socket"/>, by default of 4 MiB.</summary>
-    public IPinnedMemoryPool CreatePool(string? endPoint = null, long capacityBytes = 4 << 20, long? initialBytes = null)
+    public IPinnedMemoryPool CreatePool(string? endPoint = null, long capacityBytes = 4 << 20, long? initialBytes = null) =>
+        Create(endPoint, capacityBytes, initialBytes).GetRequiredService<IPinnedMemoryPool>();
+
+    /// <summary>A pool of 16 MiB that takes nothing at first.</summary>
+    public IServerPool CreateServerPool(string endPoint) => Create(endPoint, 16 << 20, 0).GetRequiredService<IServerPool>();
+
+    public void Dispose()
+    {
+        foreach (var provider in _providers)
+        {
+            provider.Dispose();
+        }
+
+        Directory.Delete(Folder, recursive: true);
+    }
+
+    private ServiceProvider Create(string? endPoint, long capacityBytes, long? initialBytes)
     {
         var services = new ServiceCollection();
         services.AddServerPinnedPool(o =>
@@ -23,17 +39,6 @@ internal sealed class ServerFolder : IDisposable
         services.AddGrpcPoolTransport();
         var provider = services.BuildServiceProvider();
         _providers.Add(provider);
-        return provider.GetRequiredService<IPinnedMemoryPool>();
-    }
-
-
-    public void Dispose()
-    {
-        foreach (var provider in _providers)
-        {
-            provider.Dispose();
-        }
-
-        Directory.Delete(Folder, recursive: true);
+        return provider;
     }
 }

@@ -23,8 +23,8 @@ internal static class AttachRegisteredRun
                     new MemoryBudget().EnsureAvailable(bytes);
                     await using var server = await BenchmarkServer.StartAsync(bytes, hugePages);
                     await using var owner = ServingClient.OpenSource(server.EndPoint, bytes);
-                    using var region = await owner.ReserveAsync(bytes);
-                    var token = Convert.ToHexString(owner.LeaseTokens.Single().ToBytes());
+                    using var region = await owner.ReserveSharedAsync(bytes, CancellationToken.None);
+                    var token = Convert.ToHexString(region.Token.ToBytes());
                     foreach (var pinning in new[] { SegmentPinning.Lazy, SegmentPinning.Eager })
                     {
                         var (attached, copied, alone) = await AttachProcess.MeasureAsync(server.EndPoint, bytes, token, pinning);

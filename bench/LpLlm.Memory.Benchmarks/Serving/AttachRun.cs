@@ -37,9 +37,9 @@ internal static class AttachRun
         await using var server = await BenchmarkServer.StartAsync(bytes);
         await using var owner = ServingClient.OpenSource(server.EndPoint, bytes);
         var started = Stopwatch.GetTimestamp();
-        using var region = await owner.ReserveAsync(bytes);
+        using var region = await owner.ReserveSharedAsync(bytes, CancellationToken.None);
         var acquired = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
-        var token = owner.LeaseTokens.Single();
+        var token = region.Token;
         var local = new PoolCreation();
         var samples = Interleaved.Measure<double>(
             [

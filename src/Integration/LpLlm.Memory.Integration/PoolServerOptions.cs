@@ -57,7 +57,10 @@ public sealed class PoolServerOptions
     /// <summary>The longest lease, in bytes. At least 2 MiB. Default null: as much as there is.</summary>
     public long? MaxLeaseBytes { get; set; }
 
-    /// <summary>The most bytes of one client process. At least 2 MiB. Default null: as much as there is.</summary>
+    /// <summary>
+    /// The most bytes of one client process. At least 2 MiB. Default null: as much as there is. A shared lease counts for one of its holders: first for who
+    /// rented it, then for one of those who are left, even beyond this; that one gets no more until it is below.
+    /// </summary>
     public long? MaxClientBytes { get; set; }
 
     /// <summary>The most bytes of all processes of one user together. At least 2 MiB. Default null: as much as there is.</summary>

@@ -12,7 +12,7 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// A rent never crosses the wire: the pool divides what it leases, and asks the server only for further slabs. While the server is gone leases and
 /// slabs stay usable, and growth fails with <see cref="PoolServerUnavailableException"/>. When the host starts, the server must be there unless
 /// <see cref="ServerPinnedPoolOptions.InitialBytes"/> is 0. Beside <see cref="IPinnedMemoryPool"/>, a keyed <see cref="IServerPool"/> under the pool's
-/// name (without a key too for the default one) has the server copy between leases and devices.
+/// name (without a key too for the default one) shares leases with other processes, and has the server copy between leases and devices.
 /// </remarks>
 public static class ServerPinnedPoolServiceCollectionExtensions
 {

@@ -4,17 +4,20 @@ using Microsoft.Extensions.Hosting;
 
 namespace LpLlm.Memory.Tests.Children;
 
-/// <summary>A pool as an application has it: a host with <c>AddServerPinnedPool</c>, or a hybrid pool of it and a local one. Leases by number.</summary>
+/// <summary>A pool as an application has it: a host with <c>AddServerPinnedPool</c>, or a hybrid pool of it and a local one. Leases by number, shared ones
+/// among them.</summary>
 internal sealed class PoolPuppet
 {
     private readonly IHost _host;
     private readonly IPinnedMemoryPool _pool;
+    private readonly IServerPool _shared;
     private readonly List<PinnedLease> _leases = [];
 
     private PoolPuppet(IHost host, IPinnedMemoryPool pool)
     {
         _host = host;
         _pool = pool;
+        _shared = host.Services.GetRequiredKeyedService<IServerPool>("server");
     }
 
     /// <param name="arguments"><c>server</c> or <c>hybrid</c>, end point, capacity, slab.</param>
@@ -57,6 +60,10 @@ internal sealed class PoolPuppet
                 var lease = _pool.Rent(Number(length));
                 _leases.Add(lease);
                 return $"{_leases.Count - 1} {lease.Address} {lease.PoolName}";
+            case ["share", var length]:
+                return Add(await _shared.RentSharedAsync(Number(length)));
+            case ["open", var token]:
+                return Add(await _shared.OpenSharedAsync(token));
             case ["fill", var number, var seed]:
                 Pattern.Fill(Lease(number).Address, Lease(number).LengthBytes, Number(seed));
                 return "";
@@ -78,6 +85,12 @@ internal sealed class PoolPuppet
             default:
                 throw new ArgumentException($"No command '{string.Join(' ', command)}'.");
         }
+    }
+
+    private string Add(SharedLease shared)
+    {
+        _leases.Add(shared.Lease);
+        return shared.Token;
     }
 
     private static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);

@@ -40,12 +40,6 @@ internal sealed class SourcePuppet : IAsyncDisposable
         {
             case ["reserve", var length]:
                 return Add(await _source.ReserveAsync(Number(length)));
-            case ["attach", var token]:
-                return Token.TryParse(Convert.FromHexString(token), out var parsed)
-                    ? Add(await _source.AttachAsync(parsed, CancellationToken.None))
-                    : throw new ArgumentException($"'{token}' is no token.");
-            case ["token"]:
-                return Convert.ToHexString(_source.LeaseTokens[0].ToBytes());
             case ["fill", var region, var seed]:
                 Pattern.Fill(Region(region).Address, Region(region).LengthBytes, Number(seed));
                 return "";

@@ -67,6 +67,26 @@ public class AccessTests
         (await second.AskAsync("s nonzero")).Should().Be("0");
     }
 
+    [SkippableFact]
+    public async Task Row23_AnAllowedUser_DoesNotOpenAnothersSharedLease_EvenWithItsToken()
+    {
+        using var user = new OrdinaryUser();
+        await using var daemon = await Daemon.StartAsync(new DaemonSettings().With("AllowedUsers", AllowedUsers));
+        Open(daemon);
+        using var owner = Puppet.Start();
+        await owner.AskAsync($"p pool server {daemon.EndPoint} 16777216 4194304");
+        var token = await owner.AskAsync("p share 4194304");
+        using var other = new Puppet(ChildProcess.StartCommand(user.CommandOf("puppet")));
+        await other.AskAsync($"p pool server {daemon.EndPoint} 16777216 4194304");
+
+        (await FluentActions.Awaiting(() => other.AskAsync($"p open {token}")).Should().ThrowAsync<PuppetException>())
+            .Which.Type.Should().Be(nameof(PoolRequestRejectedException));
+        using var same = new Puppet(ChildProcess.StartCommand(user.CommandOf("puppet")));
+        await same.AskAsync($"p pool server {daemon.EndPoint} 16777216 4194304", $"p open {await other.AskAsync("p share 4194304")}");
+
+        (await daemon.Watcher.GetStatisticsAsync()).LeasedBytes.Should().Be(2 * 4 << 20, "two leases, of which one has two holders");
+    }
+
     private static void Open(Daemon daemon)
     {
         File.SetUnixFileMode(daemon.Folder, Everybody & ~(UnixFileMode.GroupWrite | UnixFileMode.OtherWrite)

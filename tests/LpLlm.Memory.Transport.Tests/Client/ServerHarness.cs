@@ -89,6 +89,8 @@ internal sealed class ServerHarness : IAsyncDisposable
         await Network.DropAsync();
     }
 
+    public static Token TokenOf(MemoryRegion region) => ((ServerMemoryRegion)region).Token;
+
     public static unsafe Span<byte> Bytes(MemoryRegion region) => new((void*)region.Address, checked((int)region.LengthBytes));
 
     private sealed class Disguised(IPoolConnectionHandler inner, ServerHarness owner) : IPoolConnectionHandler

@@ -96,7 +96,10 @@ public class ServerMemorySimulationTests
                 using var patience = new CancellationTokenSource(dice.Next(8) == 0 ? dice.Next(3) : 10_000);
                 try
                 {
-                    var region = await source.ReserveAsync(dice.NextInt64(1, 8 * MiB), null, patience.Token);
+                    var lengthBytes = dice.NextInt64(1, 8 * MiB);
+                    var region = dice.Next(3) == 0
+                        ? await source.ReserveSharedAsync(lengthBytes, patience.Token)
+                        : await source.ReserveAsync(lengthBytes, null, patience.Token);
                     Words(region).ToArray().Should().OnlyContain(word => word == 0, $"fresh memory is zeroed (seed {seed})");
                     held.Add((region, dice.NextInt64()));
                     Write(region, held[^1].Pattern);

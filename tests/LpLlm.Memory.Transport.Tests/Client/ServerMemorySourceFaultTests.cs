@@ -123,7 +123,7 @@ public class ServerMemorySourceFaultTests
             Bytes(regions[i]).Fill((byte)(i + 1));
         }
 
-        var token = source.LeaseTokens.Single();
+        var token = TokenOf(regions[0]);
         regions[1].Dispose();
         await TestTimeouts.UntilAsync(() => server.Statistics.LeasedBytes == 12 * MiB);
         var epoch = server.Engine.Epoch;
@@ -134,7 +134,7 @@ public class ServerMemorySourceFaultTests
         server.Engine.Epoch.Should().NotBe(epoch);
         using var more = await ReserveUntilThereAsync(source, 6 * MiB);
         server.Statistics.Leases.Should().Be(1, "the lease goes on");
-        source.LeaseTokens.Should().Equal(token);
+        TokenOf(regions[0]).Should().Be(token);
         Bytes(regions[0]).IndexOfAnyExcept((byte)1).Should().Be(-1);
         Bytes(regions[2]).IndexOfAnyExcept((byte)3).Should().Be(-1);
         Bytes(regions[0]).Fill(9);
@@ -295,7 +295,7 @@ public class ServerMemorySourceFaultTests
         using var written = await owner.ReserveAsync(8 * MiB).DefaultTimeout();
         (await reader.ReserveAsync(2 * MiB).DefaultTimeout()).Dispose();
         FailOnce(server, PoolMethod.Attach, Enum.Parse<CallFault>(fault));
-        var token = owner.LeaseTokens.Single();
+        var token = TokenOf(written);
 
         await reader.Awaiting(s => s.AttachAsync(token, CancellationToken.None).DefaultTimeout()).Should().ThrowAsync<PinnedMemoryException>();
 
@@ -312,7 +312,7 @@ public class ServerMemorySourceFaultTests
         await using var owner = server.CreateSource();
         await using var reader = server.CreateSource();
         using var written = await owner.ReserveAsync(6 * MiB).DefaultTimeout();
-        using var read = await reader.AttachAsync(owner.LeaseTokens.Single(), CancellationToken.None).DefaultTimeout();
+        using var read = await reader.AttachAsync(TokenOf(written), CancellationToken.None).DefaultTimeout();
         await server.StopAsync();
         await server.StartAsync();
 
@@ -372,7 +372,6 @@ public class ServerMemorySourceFaultTests
 
         Bytes(to).IndexOfAnyExcept((byte)7).Should().Be(-1, "nothing is reused or zeroed before its holder lets go");
         server.Statistics.LeasedBytes.Should().Be(16 * MiB);
-        source.LeaseTokens.Should().ContainSingle("the holder can still say what it holds");
     }
 
     [Fact]

@@ -348,7 +348,7 @@ public class ServerMemorySourceTests
         var written = await owner.ReserveAsync(6 * MiB).DefaultTimeout();
         Bytes(written).Fill(5);
 
-        using var read = await reader.AttachAsync(owner.LeaseTokens.Single(), CancellationToken.None).DefaultTimeout();
+        using var read = await reader.AttachAsync(TokenOf(written), CancellationToken.None).DefaultTimeout();
 
         read.LengthBytes.Should().Be(6 * MiB);
         Bytes(read).IndexOfAnyExcept((byte)5).Should().Be(-1);
@@ -371,13 +371,13 @@ public class ServerMemorySourceTests
         server.Disguise = peer => peer with { IsThisProcess = false, ProcessId = 2, UserId = null };
         await using var stranger = server.CreateSource();
 
-        foreach (var token in new[] { owner.LeaseTokens.Single(), Token.Create() })
+        foreach (var token in new[] { TokenOf(region), Token.Create() })
         {
             (await stranger.Awaiting(s => s.AttachAsync(token, CancellationToken.None).DefaultTimeout()).Should().ThrowAsync<PoolRequestRejectedException>())
                 .Which.Code.Should().Be((int)PoolFaultCode.NotFound);
         }
 
-        await owner.Awaiting(s => s.AttachAsync(s.LeaseTokens.Single(), CancellationToken.None)).Should().ThrowAsync<InvalidOperationException>();
+        await owner.Awaiting(s => s.AttachAsync(TokenOf(region), CancellationToken.None)).Should().ThrowAsync<InvalidOperationException>();
     }
 
     [Fact]

@@ -54,6 +54,26 @@ public class PoolEngineSharingTests
     }
 
     [Fact]
+    public void WhoInheritsALease_MayExceedItsQuota_AndGetsNoMoreUntilItIsBelow()
+    {
+        var harness = new EngineHarness(settings => settings with { MaxClientBytes = 10 * Unit });
+        var (owner, heir) = (harness.Open(process: 41), harness.Open(process: 42));
+        var shared = harness.Acquire(owner, 10);
+        var own = harness.Acquire(heir, 8);
+
+        harness.Engine.Attach(heir, shared.Token).Dispose();
+        harness.Acquire(heir, 2).Dispose();
+        harness.Engine.Release(owner, shared.LeaseId);
+
+        Data(Fault(harness.AcquireAsync(heir, 1))).LimitName.Should().Be("MaxClientBytes");
+        harness.Acquire(owner, 10).Dispose();
+        harness.Engine.Release(heir, own.LeaseId);
+        Data(Fault(harness.AcquireAsync(heir, 1))).LimitName.Should().Be("MaxClientBytes", "it has 12 of 10");
+        harness.Engine.Release(heir, shared.LeaseId);
+        harness.Acquire(heir, 8);
+    }
+
+    [Fact]
     public void LastHolderDies_WhileAnotherThatLetGoLives_TheMemoryIsDiscarded()
     {
         var harness = new EngineHarness();

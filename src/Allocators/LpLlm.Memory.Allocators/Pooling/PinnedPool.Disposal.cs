@@ -73,7 +73,7 @@ internal partial class PinnedPool
         }
     }
 
-    /// <summary>After disposal the last lease of a slab takes the slab with it.</summary>
+    /// <summary>After disposal the last lease of a slab takes the slab with it, and always where it is the only one.</summary>
     private PoolSlab? AbandonUnsynchronized(PoolSlab slab)
     {
         if (!slab.IsIdle || !_slabs.Contains(slab))

@@ -141,7 +141,15 @@ internal partial class PinnedPool
     {
         var bytes = NextSlabBytes();
         var region = await ReserveAsync(bytes, progress, cancellationToken).ConfigureAwait(false);
-        var slab = new PoolSlab(this, region, _createAllocator(bytes));
+        Add(new PoolSlab(this, region, _createAllocator(bytes)));
+        _queue.Serve();
+        AllocatorsLog.SlabAdded(_logger, Name, bytes, _source.Name, _reserved, _settings.CapacityBytes);
+    }
+
+    /// <exception cref="ObjectDisposedException">The pool was disposed meanwhile; the slab is given back.</exception>
+    private void Add(PoolSlab slab)
+    {
+        var bytes = slab.Allocator.CapacityBytes;
         var disposed = false;
         _gate.Enter();
         try
@@ -151,10 +159,17 @@ internal partial class PinnedPool
             {
                 _slabs = [.. _slabs, slab];
                 _unitMask = slab.Allocator.UnitBytes - 1;
-                _hot = _slabs.Length - 1;
                 _reserved += bytes;
                 _pageable += IsPageable(slab) ? bytes : 0;
-                _capabilities &= region.Capabilities;
+                _capabilities &= slab.Capabilities;
+                if (slab.IsWhole)
+                {
+                    CountRentUnsynchronized(bytes);
+                }
+                else
+                {
+                    _hot = _slabs.Length - 1;
+                }
             }
         }
         finally
@@ -167,9 +182,6 @@ internal partial class PinnedPool
             TryRelease(slab);
             throw new ObjectDisposedException(nameof(PinnedPool), $"Pool '{Name}' was disposed while it grew.");
         }
-
-        _queue.Serve();
-        AllocatorsLog.SlabAdded(_logger, Name, bytes, _source.Name, _reserved, _settings.CapacityBytes);
     }
 
     private List<PoolSlab> RemoveIdleSlabs(long keepBytes)

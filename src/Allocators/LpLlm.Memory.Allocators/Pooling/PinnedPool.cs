@@ -250,7 +250,7 @@ internal partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
                 _live--;
             }
 
-            if (_disposed)
+            if (_disposed || slab.IsWhole)
             {
                 abandoned = AbandonUnsynchronized(slab);
             }
@@ -260,12 +260,11 @@ internal partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
             _gate.Exit();
         }
 
+        Abandon(abandoned);
         if (_queue.Count > 0)
         {
             _queue.Serve();
         }
-
-        Abandon(abandoned);
     }
 
     /// <summary>A device may still write to the block, for ever: it stays pending, and nobody waits for it.</summary>
@@ -284,16 +283,20 @@ internal partial class PinnedPool : IPinnedMemoryPool, IOpenablePool
         AllocatorsLog.FenceFailed(_logger, failure, Name, pending.Block.LengthBytes);
     }
 
-    private PinnedMemoryExhaustedException Exhausted(long lengthBytes, TimeSpan? waited, MemorySourceException? refusal)
+    private PinnedMemoryExhaustedException Exhausted(long lengthBytes, TimeSpan? waited, MemorySourceException? refusal) =>
+        Exhausted(lengthBytes, _settings.SlabBytes, "CapacityBytes", waited, refusal);
+
+    private PinnedMemoryExhaustedException Exhausted(
+        long lengthBytes, long largestBytes, string limitName, TimeSpan? waited, MemorySourceException? refusal)
     {
         var snapshot = GetSnapshot();
         var cause = refusal is not null ? ExhaustionCause.NoMemory
-            : lengthBytes > _settings.SlabBytes
+            : lengthBytes > largestBytes
                 || lengthBytes > snapshot.CapacityBytes - snapshot.UsedBytes - snapshot.QuarantinedBytes ? ExhaustionCause.Limit
             : lengthBytes > snapshot.FreeBytes + snapshot.CachedBytes ? ExhaustionCause.Pending
             : ExhaustionCause.Fragmented;
         return new PinnedMemoryExhaustedException(
-            Name, cause, lengthBytes, _settings.SlabBytes, snapshot, waited, innerException: refusal);
+            Name, cause, lengthBytes, largestBytes, snapshot, waited, limitName, refusal);
     }
 
     /// <summary>A block that waits for its fence.</summary>

@@ -16,6 +16,9 @@ internal sealed class PoolSlab(PinnedPool pool, MemoryRegion region, IBlockAlloc
 
     public PoolCapabilities Capabilities => region.Capabilities;
 
+    /// <summary>Is one lease and nothing else: it comes with the lease, and goes back to the source with it.</summary>
+    public bool IsWhole { get; init; }
+
     public bool IsIdle => allocator.LiveBlocks == 0;
 
     public PinnedLease Lease(in BlockHandle block, long lengthBytes) =>

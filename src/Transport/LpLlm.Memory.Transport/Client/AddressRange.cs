@@ -5,20 +5,20 @@ namespace LpLlm.Memory.Transport.Client;
 
 /// <summary>
 /// Addresses reserved once (no memory), into which memory files are mapped at addresses of our choice. So the segments of a lease follow each
-/// other, and no address ever changes. Thread-safe; no lock is held across a system call.
+/// other, and no address ever changes. Where pieces of many lengths come and go, holes may add up to enough and none be long enough: then more
+/// addresses are reserved, which cost nothing. Thread-safe; no lock is held across a system call.
 /// </summary>
 internal sealed class AddressRange : IDisposable
 {
     private readonly Lock _gate = new();
     private readonly long _capacityBytes;
-    private readonly nint _raw;
-    private readonly long _rawBytes;
 
     // Free pieces by address, none next to another.
     private readonly SortedList<nint, long> _free = [];
+    private long _takenBytes;
     private bool _disposed;
 
-    /// <param name="capacityBytes">Rounded up to 2 MiB.</param>
+    /// <param name="capacityBytes">The most that can be taken at a time; rounded up to 2 MiB.</param>
     /// <exception cref="MemorySourceException">There are not that many addresses.</exception>
     /// <exception cref="PlatformNotSupportedException">Not on Linux.</exception>
     public AddressRange(long capacityBytes)
@@ -29,45 +29,43 @@ internal sealed class AddressRange : IDisposable
         }
 
         _capacityBytes = PoolProtocol.RoundUp(capacityBytes);
-        _rawBytes = checked(_capacityBytes + PoolProtocol.UnitBytes);
-        _raw = Reserve(0, _rawBytes, fixedFlag: 0);
-        if (_raw == MemoryCalls.Failed)
-        {
-            throw Failure("mmap", _rawBytes, "Not enough addresses: lower CapacityBytes, or raise ulimit -v.");
-        }
-
-        var unit = (nint)PoolProtocol.UnitBytes;
-        _free.Add((_raw + unit - 1) & ~(unit - 1), _capacityBytes);
+        _free.Add(ReserveAligned(_capacityBytes), _capacityBytes);
     }
 
     /// <summary>Takes the first free addresses of that length.</summary>
     /// <param name="lengthBytes">A multiple of 2 MiB.</param>
-    /// <exception cref="MemorySourceException">No free piece is long enough.</exception>
+    /// <exception cref="MemorySourceException">It is more than is left of the capacity, or there are not that many addresses.</exception>
     public nint Take(long lengthBytes)
     {
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            for (var i = 0; i < _free.Count; i++)
+            if (lengthBytes > _capacityBytes - _takenBytes)
             {
-                var (address, free) = (_free.GetKeyAtIndex(i), _free.GetValueAtIndex(i));
-                if (free < lengthBytes)
-                {
-                    continue;
-                }
+                throw new MemorySourceException(
+                    "taking addresses", 0, "CapacityBytes", lengthBytes, _capacityBytes, "Give memory back first, or raise CapacityBytes.");
+            }
 
-                _free.RemoveAt(i);
-                if (free > lengthBytes)
-                {
-                    _free.Add(address + (nint)lengthBytes, free - lengthBytes);
-                }
-
+            _takenBytes += lengthBytes;
+            if (FindUnsynchronized(lengthBytes) is { } address)
+            {
                 return address;
             }
         }
 
-        throw new MemorySourceException(
-            "taking addresses", 0, "CapacityBytes", lengthBytes, _capacityBytes, "Give memory back first, or raise CapacityBytes.");
+        try
+        {
+            return ReserveAligned(lengthBytes);
+        }
+        catch
+        {
+            lock (_gate)
+            {
+                _takenBytes -= lengthBytes;
+            }
+
+            throw;
+        }
     }
 
     /// <summary>Maps a whole file at an address that was taken.</summary>
@@ -104,6 +102,7 @@ internal sealed class AddressRange : IDisposable
             disposed = _disposed;
             if (!disposed)
             {
+                _takenBytes -= lengthBytes;
                 AddFreeUnsynchronized(address, lengthBytes);
             }
         }
@@ -134,13 +133,24 @@ internal sealed class AddressRange : IDisposable
         {
             _ = MemoryCalls.Unmap(address, (nint)lengthBytes);
         }
+    }
 
-        // The ends that the alignment left over.
+    /// <summary>Reserves addresses that begin at a multiple of 2 MiB, and gives the ends back that this leaves over.</summary>
+    private static nint ReserveAligned(long lengthBytes)
+    {
+        var rawBytes = checked(lengthBytes + PoolProtocol.UnitBytes);
+        var raw = Reserve(0, rawBytes, fixedFlag: 0);
+        if (raw == MemoryCalls.Failed)
+        {
+            throw Failure("mmap", rawBytes, "Not enough addresses: lower CapacityBytes, or raise ulimit -v.");
+        }
+
         var unit = (nint)PoolProtocol.UnitBytes;
-        var start = (_raw + unit - 1) & ~(unit - 1);
-        var end = start + (nint)_capacityBytes;
-        UnmapEnd(_raw, start - _raw);
-        UnmapEnd(end, _raw + (nint)_rawBytes - end);
+        var start = (raw + unit - 1) & ~(unit - 1);
+        var end = start + (nint)lengthBytes;
+        UnmapEnd(raw, start - raw);
+        UnmapEnd(end, raw + (nint)rawBytes - end);
+        return start;
     }
 
     private static void UnmapEnd(nint address, nint lengthBytes)
@@ -163,6 +173,28 @@ internal sealed class AddressRange : IDisposable
     {
         var code = Marshal.GetLastPInvokeError();
         return new MemorySourceException(operation, code, code == 12 ? "ENOMEM" : $"errno {code}", lengthBytes, null, remedy);
+    }
+
+    private nint? FindUnsynchronized(long lengthBytes)
+    {
+        for (var i = 0; i < _free.Count; i++)
+        {
+            var (address, free) = (_free.GetKeyAtIndex(i), _free.GetValueAtIndex(i));
+            if (free < lengthBytes)
+            {
+                continue;
+            }
+
+            _free.RemoveAt(i);
+            if (free > lengthBytes)
+            {
+                _free.Add(address + (nint)lengthBytes, free - lengthBytes);
+            }
+
+            return address;
+        }
+
+        return null;
     }
 
     private void AddFreeUnsynchronized(nint address, long lengthBytes)

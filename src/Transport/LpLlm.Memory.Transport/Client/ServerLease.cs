@@ -1,7 +1,7 @@
 namespace LpLlm.Memory.Transport.Client;
 
 /// <summary>A lease as this process holds it. Everything that changes is under the source's gate.</summary>
-internal sealed class ServerLease(Token session, Token epoch, ulong id, Token token, bool isAttached)
+internal sealed class ServerLease(Token session, Token epoch, ulong id, Token token, bool isShared)
 {
     /// <summary>The session that holds it.</summary>
     public Token Session { get; set; } = session;
@@ -15,8 +15,8 @@ internal sealed class ServerLease(Token session, Token epoch, ulong id, Token to
     /// <summary>Whoever knows it may attach. The same after the server's restart.</summary>
     public Token Token { get; set; } = token;
 
-    /// <summary>Joined by its token: others may hold it too, so it is let go of as a whole.</summary>
-    public bool IsAttached { get; } = isAttached;
+    /// <summary>Made for others to join, or joined: it is one region, let go of as a whole, and nothing is ever added to it.</summary>
+    public bool IsShared { get; } = isShared;
 
     /// <summary>What is held, in order.</summary>
     public List<HeldSegment> Segments { get; } = [];

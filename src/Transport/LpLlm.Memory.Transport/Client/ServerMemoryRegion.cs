@@ -8,6 +8,9 @@ internal sealed class ServerMemoryRegion(
 {
     public ServerLease Lease => lease;
 
+    /// <summary>By which another process of the same user can join the lease. A secret.</summary>
+    public Token Token => lease.Token;
+
     public IReadOnlyList<HeldSegment> Segments => segments;
 
     public RegionPinning? Pinning => pinning;

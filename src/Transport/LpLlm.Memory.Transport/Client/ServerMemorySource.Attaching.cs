@@ -9,13 +9,13 @@ internal sealed partial class ServerMemorySource
     private readonly List<Token> _attaching = [];
 
     /// <summary>Joins a lease of another process of the same user: the same bytes, without a copy. They take room of this source's capacity.</summary>
-    /// <param name="leaseToken">From the other's <see cref="LeaseTokens"/>.</param>
+    /// <param name="leaseToken">From the other's <see cref="ServerMemoryRegion.Token"/>.</param>
     /// <param name="cancellationToken">Ends the attempt.</param>
     /// <returns>All segments of the lease, in order. Disposing lets go of the lease.</returns>
     /// <exception cref="InvalidOperationException">This source holds that lease already.</exception>
     /// <exception cref="PoolTransportException">There is no such lease for this user, or no connection.</exception>
     /// <exception cref="MemorySourceException">It has no room in this source's address range, or cannot be mapped.</exception>
-    public async Task<MemoryRegion> AttachAsync(Token leaseToken, CancellationToken cancellationToken)
+    public async Task<ServerMemoryRegion> AttachAsync(Token leaseToken, CancellationToken cancellationToken)
     {
         lock (_gate)
         {
@@ -71,9 +71,16 @@ internal sealed partial class ServerMemorySource
         try
         {
             var answer = await connection.CallForLeaseAsync(PoolMethod.Attach, request, TimeSpan.Zero, cancellationToken).ConfigureAwait(false);
-            return (Record(connection, answer, isAttached: true), answer.Segments);
+            return (Record(connection, answer, isShared: true), answer.Segments);
         }
-        catch (PoolFaultException refusal) when (refusal.Code is PoolFaultCode.NotFound or PoolFaultCode.PermissionDenied or PoolFaultCode.Aborted)
+        catch (PoolFaultException unknown) when (unknown.Code == PoolFaultCode.NotFound)
+        {
+            throw new PoolRequestRejectedException(
+                _options.EndPoint.ToString(),
+                (int)unknown.Code,
+                $"{unknown.Message} It can be joined while a process of the same user holds it, at the same server: have one rented, and kept, and its token sent again.");
+        }
+        catch (PoolFaultException refusal) when (refusal.Code is PoolFaultCode.PermissionDenied or PoolFaultCode.Aborted)
         {
             throw FaultCodec.ToException(refusal, _options.EndPoint, 0);
         }

@@ -98,7 +98,7 @@ internal sealed partial class ServerMemorySource
 
     private void TellUnsynchronized(ServerLease lease, IReadOnlyList<HeldSegment> returned)
     {
-        if (lease.Segments.Count == 0 && (lease.IsAttached || lease != _growing))
+        if (lease.Segments.Count == 0 && lease != _growing)
         {
             _leases.Remove(lease);
             if (lease.IsKnown)
@@ -106,7 +106,7 @@ internal sealed partial class ServerMemorySource
                 _outbox.Post(lease.Session, PoolMethod.Release, new ReleaseRequest { Session = Bytes(lease.Session), LeaseId = lease.Id });
             }
         }
-        else if (lease.IsKnown && !lease.IsAttached && returned.Any(segment => segment.IsKnown))
+        else if (lease.IsKnown && !lease.IsShared && returned.Any(segment => segment.IsKnown))
         {
             var request = new ShrinkRequest { Session = Bytes(lease.Session), LeaseId = lease.Id };
             request.SegmentIds.AddRange(returned.Where(segment => segment.IsKnown).Select(segment => segment.Id));

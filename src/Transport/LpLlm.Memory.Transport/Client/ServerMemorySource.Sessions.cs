@@ -256,7 +256,7 @@ internal sealed partial class ServerMemorySource
             var last = taken[^1].Answer;
             (lease.Session, lease.Epoch, lease.Id, lease.Token) = (connection.Session, connection.Epoch, last.LeaseId, last.Token);
             (lease.IsKnown, lease.IsRevoked) = (true, false);
-            if (!lease.IsAttached)
+            if (!lease.IsShared)
             {
                 _growing ??= lease;
             }

@@ -12,7 +12,8 @@ internal sealed partial class ServerMemorySource
     /// Takes segments. A reply that got lost with its connection is asked for again under the same id, on the next connection if one comes at
     /// once; whatever else leaves the outcome unknown is withdrawn in the background. So a request takes effect once, or not at all.
     /// </summary>
-    private async Task<(ServerLease Lease, IReadOnlyList<HeldSegment> Segments)> TakeAsync(long lengthBytes, CancellationToken cancellationToken)
+    private async Task<(ServerLease Lease, IReadOnlyList<HeldSegment> Segments)> TakeAsync(
+        long lengthBytes, bool isShared, CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(
             _options.RequestTimeout + _options.AcquireTimeout + PoolClientOptions.MakingTime(lengthBytes), _time);
@@ -22,10 +23,10 @@ internal sealed partial class ServerMemorySource
         await GiveBackFirstAsync(end.Token, cancellationToken).ConfigureAwait(false);
         while (true)
         {
-            var lease = GrowingLease(connection);
+            var lease = isShared ? null : GrowingLease(connection);
             try
             {
-                return await TakeAsync(connection, lease, id, lengthBytes, cancellationToken).ConfigureAwait(false);
+                return await TakeAsync(connection, lease, id, lengthBytes, isShared, cancellationToken).ConfigureAwait(false);
             }
             catch (PoolFaultException fault)
             {
@@ -50,7 +51,7 @@ internal sealed partial class ServerMemorySource
     }
 
     private async Task<(ServerLease Lease, IReadOnlyList<HeldSegment> Segments)> TakeAsync(
-        PoolConnection connection, ServerLease? lease, Token id, long lengthBytes, CancellationToken cancellationToken)
+        PoolConnection connection, ServerLease? lease, Token id, long lengthBytes, bool isShared, CancellationToken cancellationToken)
     {
         connection.Enter();
         try
@@ -67,7 +68,7 @@ internal sealed partial class ServerMemorySource
                     _options.EndPoint.ToString(), $"The server sent segments of {answer.LengthBytes} B for a request of {lengthBytes} B.");
             }
 
-            return (Record(connection, answer, isAttached: false), answer.Segments);
+            return (Record(connection, answer, isShared), answer.Segments);
         }
         finally
         {
@@ -171,18 +172,18 @@ internal sealed partial class ServerMemorySource
     }
 
     /// <summary>Notes what a reply has brought.</summary>
-    private ServerLease Record(PoolConnection connection, LeaseAnswer answer, bool isAttached)
+    private ServerLease Record(PoolConnection connection, LeaseAnswer answer, bool isShared)
     {
         lock (_gate)
         {
             var lease = _leases.Find(held => held.IsKnown && held.Session == connection.Session && held.Id == answer.LeaseId);
             if (lease is null)
             {
-                lease = new ServerLease(connection.Session, connection.Epoch, answer.LeaseId, answer.Token, isAttached);
+                lease = new ServerLease(connection.Session, connection.Epoch, answer.LeaseId, answer.Token, isShared);
                 _leases.Add(lease);
             }
 
-            if (!isAttached)
+            if (!isShared)
             {
                 _growing ??= lease;
             }
@@ -193,7 +194,7 @@ internal sealed partial class ServerMemorySource
     }
 
     /// <summary>Maps and pins what was taken; if that fails, gives it back.</summary>
-    private async Task<MemoryRegion> MakeReadyAsync(
+    private async Task<ServerMemoryRegion> MakeReadyAsync(
         ServerLease lease, IReadOnlyList<HeldSegment> segments, nint address, long lengthBytes, IProgress<long>? progress, CancellationToken cancellationToken)
     {
         RegionPinning? pinning = null;

@@ -71,41 +71,15 @@ internal sealed partial class ServerMemorySource : IMemorySource, IPoolClientObs
         }
     }
 
-    /// <summary>Of the leases held now: another process of the same user that knows one can attach to it.</summary>
-    public IReadOnlyList<Token> LeaseTokens
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return [.. _leases.Where(lease => lease.IsKnown && lease.Segments.Count > 0).Select(lease => lease.Token)];
-            }
-        }
-    }
-
     /// <inheritdoc/>
     /// <exception cref="PoolTransportException">The server cannot be reached now, refuses this client, or breaks the protocol.</exception>
-    public async ValueTask<MemoryRegion> ReserveAsync(long lengthBytes, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
-    {
-        ArgumentOutOfRangeException.ThrowIfLessThan(lengthBytes, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(lengthBytes, long.MaxValue / 2);
-        cancellationToken.ThrowIfCancellationRequested();
-        ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed) != 0, this);
-        var rounded = PoolProtocol.RoundUp(lengthBytes);
-        var address = _range.Take(rounded); // first: what has no place here need not be leased
-        (ServerLease Lease, IReadOnlyList<HeldSegment> Segments) taken;
-        try
-        {
-            taken = await TakeAsync(rounded, cancellationToken).ConfigureAwait(false);
-        }
-        catch
-        {
-            _range.Return(address, rounded);
-            throw;
-        }
+    public async ValueTask<MemoryRegion> ReserveAsync(long lengthBytes, IProgress<long>? progress = null, CancellationToken cancellationToken = default) =>
+        await ReserveRegionAsync(lengthBytes, isShared: false, progress, cancellationToken).ConfigureAwait(false);
 
-        return await MakeReadyAsync(taken.Lease, taken.Segments, address, rounded, progress, cancellationToken).ConfigureAwait(false);
-    }
+    /// <summary>A region that is a lease of its own, so that another process can join it and see nothing else.</summary>
+    /// <inheritdoc cref="ReserveAsync"/>
+    public Task<ServerMemoryRegion> ReserveSharedAsync(long lengthBytes, CancellationToken cancellationToken) =>
+        ReserveRegionAsync(lengthBytes, isShared: true, progress: null, cancellationToken);
 
     /// <summary>
     /// Says goodbye to the server within the request timeout. All regions must have been given back: what has not stays mapped, and leased until
@@ -149,5 +123,28 @@ internal sealed partial class ServerMemorySource : IMemorySource, IPoolClientObs
             await _client.DisposeAsync().ConfigureAwait(false);
             _range.Dispose();
         }
+    }
+
+    private async Task<ServerMemoryRegion> ReserveRegionAsync(
+        long lengthBytes, bool isShared, IProgress<long>? progress, CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(lengthBytes, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(lengthBytes, long.MaxValue / 2);
+        cancellationToken.ThrowIfCancellationRequested();
+        ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed) != 0, this);
+        var rounded = PoolProtocol.RoundUp(lengthBytes);
+        var address = _range.Take(rounded); // first: what has no place here need not be leased
+        (ServerLease Lease, IReadOnlyList<HeldSegment> Segments) taken;
+        try
+        {
+            taken = await TakeAsync(rounded, isShared, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            _range.Return(address, rounded);
+            throw;
+        }
+
+        return await MakeReadyAsync(taken.Lease, taken.Segments, address, rounded, progress, cancellationToken).ConfigureAwait(false);
     }
 }
