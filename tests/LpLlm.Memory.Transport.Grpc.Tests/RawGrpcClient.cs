@@ -37,6 +37,15 @@ internal sealed class RawGrpcClient : IDisposable
 
     public async Task<RawGrpcReply> CallAsync(string path, HttpContent content, Action<HttpRequestMessage>? change = null, CancellationToken cancellationToken = default)
     {
+        using var response = await SendAsync(path, content, change, cancellationToken);
+        var body = await response.Content.ReadAsByteArrayAsync(cancellationToken);
+        return new RawGrpcReply(response.StatusCode, response.Headers, response.TrailingHeaders, body);
+    }
+
+    /// <summary>The reply's start; who calls reads the rest, or does not.</summary>
+    public async Task<HttpResponseMessage> SendAsync(
+        string path, HttpContent content, Action<HttpRequestMessage>? change = null, CancellationToken cancellationToken = default)
+    {
         var request = new HttpRequestMessage(HttpMethod.Post, new Uri(_base, path))
         {
             Version = HttpVersion.Version20,
@@ -45,9 +54,7 @@ internal sealed class RawGrpcClient : IDisposable
         };
         content.Headers.ContentType = new MediaTypeHeaderValue("application/grpc");
         change?.Invoke(request);
-        using var response = await _http.SendAsync(request, cancellationToken);
-        var body = await response.Content.ReadAsByteArrayAsync(cancellationToken);
-        return new RawGrpcReply(response.StatusCode, response.Headers, response.TrailingHeaders, body);
+        return await _http.SendAsync(request, cancellationToken);
     }
 
     public Task<RawGrpcReply> CallAsync(string path, byte[] body, Action<HttpRequestMessage>? change = null) => CallAsync(path, new ByteArrayContent(body), change);

@@ -46,8 +46,7 @@ internal sealed class PipeListener : PoolListener
             PipesLog.FewerConnections(logger, _descriptors.Connections, limits.MaxConnections, _descriptors.Limit, _descriptors.Open);
         }
 
-        // In messages that are not whole: room for one whole message where there is any.
-        _files = new PeerBudget(Math.Max(FrameHeader.FilesPerChunk, Math.Min(_descriptors.Free / 4, 2 * FrameHeader.MaxFiles)));
+        _files = new PeerBudget(UnfinishedFiles.Of(_descriptors.Free));
         _requests = RequestBytes.BudgetOf(handler, limits);
         _users = new UserConnections(_descriptors.Connections, ProcessUser.Id);
         _room = new SemaphoreSlim(_descriptors.Connections);

@@ -9,7 +9,7 @@ public sealed class GrpcRequestStreamTests : IAsyncLifetime
 {
     private const string Path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
     private static readonly PoolTransportLimits Limits = new() { ReadTimeout = TimeSpan.FromSeconds(1) };
-    private readonly EchoHandler _handler = new() { RequestBudget = new PeerBudget(10_000) };
+    private readonly EchoHandler _handler = new() { RequestBudget = new PeerBudget(12_000) };
     private readonly List<IDisposable> _clients = [];
     private readonly List<PoolListener> _listeners = [];
 

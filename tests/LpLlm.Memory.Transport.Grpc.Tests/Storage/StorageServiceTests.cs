@@ -237,6 +237,22 @@ public sealed class StorageServiceTests : IAsyncLifetime, IDisposable
         (await FreeFromPoolAsync("a", allocation.AllocationId)).Success.Should().BeFalse();
     }
 
+    /// <summary>Clients compute addresses as index × chunk_size: a chunk that is handed out is whole, and within size_bytes.</summary>
+    [Theory]
+    [InlineData(7, 3, true)]
+    [InlineData(8, 4, false)]
+    public async Task S7_AllocateFromPool_MemoryIsNoMultipleOfTheChunk_HandsOutWholeChunksAndNamesTheRest(int sizeMb, int chunks, bool hasRest)
+    {
+        await AllocateAsync("a", sizeMb);
+
+        var all = await AllocateFromPoolAsync("a", chunks * 2048);
+        var more = await AllocateFromPoolAsync("a", 1);
+
+        all.ChunkIndices.Should().Equal(Enumerable.Range(0, chunks));
+        more.Success.Should().BeFalse();
+        more.ErrorMessage.Contains("Its last 1048576 B are no whole chunk").Should().Be(hasRest);
+    }
+
     [Fact]
     public async Task S7_AllocateFromPool_MoreThanIsFree_FailsWithFigures()
     {

@@ -32,7 +32,13 @@ internal sealed class AcceptGate : IConnectionListenerFactory, IConnectionListen
 
         (_listener, _logger, _free) = (listener, logger, new SemaphoreSlim(_descriptors.Connections));
         _connections = new SocketConnectionContextFactory(
-            new SocketConnectionFactoryOptions { MaxReadBufferSize = 1 << 20, MaxWriteBufferSize = 64 << 10, WaitForDataBeforeAllocatingBuffer = true }, logger);
+            new SocketConnectionFactoryOptions
+            {
+                MaxReadBufferSize = KestrelSettings.BufferBytes(_descriptors.Connections),
+                MaxWriteBufferSize = KestrelSettings.ReplyBufferBytes,
+                WaitForDataBeforeAllocatingBuffer = true, // an idle connection has none
+            },
+            logger);
     }
 
     public EndPoint EndPoint => _listener.LocalEndPoint!;

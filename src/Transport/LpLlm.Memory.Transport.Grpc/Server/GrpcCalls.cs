@@ -15,8 +15,11 @@ namespace LpLlm.Memory.Transport.Grpc.Server;
 internal sealed class GrpcCalls(
     IReadOnlyDictionary<string, GrpcMethod> methods, PoolTransportLimits limits, AccessToken? token, ILogger logger, CancellationToken stopping)
 {
-    /// <summary>Longer replies are counted as unsent until Kestrel has passed them on; shorter ones fit its buffer of 64 KiB for each stream.</summary>
+    /// <summary>Longer replies are counted until Kestrel has passed them on; shorter ones fit its buffer for each stream.</summary>
     private const int CountedReplyBytes = 16 << 10;
+
+    /// <summary>Written at a time, so that a reply does not lie in Kestrel as a whole once more: half of its buffer.</summary>
+    private const int PieceBytes = KestrelSettings.ReplyBufferBytes / 2;
 
     public async Task RunAsync(HttpContext context, GrpcConnection connection)
     {
@@ -28,13 +31,38 @@ internal sealed class GrpcCalls(
 
         try
         {
-            await RunWithinDeadlineAsync(context, connection).ConfigureAwait(false);
+            var headerBytes = HeaderBytes(context.Request.Headers);
+            connection.Take(headerBytes);
+            try
+            {
+                await RunWithinDeadlineAsync(context, connection).ConfigureAwait(false);
+            }
+            finally
+            {
+                connection.Held.Return(headerBytes);
+            }
         }
         finally
         {
             // Before the reply's end is sent: a client that has read it may call again.
             connection.EndCall();
         }
+    }
+
+    /// <summary>They stay as long as the call.</summary>
+    private static int HeaderBytes(IHeaderDictionary headers)
+    {
+        var characters = 0;
+        foreach (var (name, values) in headers)
+        {
+            characters += name.Length;
+            foreach (var value in values)
+            {
+                characters += value?.Length ?? 0;
+            }
+        }
+
+        return characters * sizeof(char);
     }
 
     /// <summary>After the pace is taken: tokens cannot be tried out faster than calls can be made.</summary>
@@ -121,19 +149,19 @@ internal sealed class GrpcCalls(
                     return;
                 }
 
-                connection.Requests.Return(heldBytes);
+                connection.Held.Return(heldBytes);
                 heldBytes = 0;
                 await PaceAsync(connection, cancellationToken).ConfigureAwait(false);
             }
         }
         finally
         {
-            connection.Requests.Return(heldBytes);
+            connection.Held.Return(heldBytes);
         }
 
         void Announced(int lengthBytes)
         {
-            connection.TakeRequest(lengthBytes);
+            connection.Take(lengthBytes);
             heldBytes += lengthBytes;
         }
     }
@@ -180,6 +208,12 @@ internal sealed class GrpcCalls(
             throw GrpcFrame.TooLong(reply.Length, maxMessageBytes);
         }
 
+        var isCounted = reply.Length > CountedReplyBytes;
+        if (isCounted)
+        {
+            connection.Take(reply.Length);
+        }
+
         var unsentBytes = connection.AddUnsent(reply.Length);
         try
         {
@@ -192,8 +226,18 @@ internal sealed class GrpcCalls(
 
             GrpcFrame.WriteHeader(writer.GetSpan(GrpcFrame.HeaderLength), reply.Length);
             writer.Advance(GrpcFrame.HeaderLength);
-            writer.Write(reply.Span);
-            if (method.IsStream || reply.Length > CountedReplyBytes)
+            for (var rest = reply; rest.Length > 0;)
+            {
+                var piece = rest[..Math.Min(rest.Length, PieceBytes)];
+                writer.Write(piece.Span);
+                rest = rest[piece.Length..];
+                if (isCounted)
+                {
+                    await writer.FlushAsync(cancellationToken).ConfigureAwait(false);
+                }
+            }
+
+            if (method.IsStream && !isCounted)
             {
                 await writer.FlushAsync(cancellationToken).ConfigureAwait(false);
             }
@@ -201,6 +245,10 @@ internal sealed class GrpcCalls(
         finally
         {
             connection.AddUnsent(-reply.Length);
+            if (isCounted)
+            {
+                connection.Held.Return(reply.Length);
+            }
         }
     }
 }

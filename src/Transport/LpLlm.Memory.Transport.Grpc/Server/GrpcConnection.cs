@@ -8,13 +8,13 @@ namespace LpLlm.Memory.Transport.Grpc.Server;
 /// <param name="isVouchedFor">Whether the kernel vouches for the peer, so that no token is asked of it: a Unix socket.</param>
 /// <param name="pool">The server's side of it; null if the peer is refused.</param>
 /// <param name="refusal">What all calls of a refused peer are answered.</param>
-/// <param name="requests">What all connections' requests may take; this one gets a share.</param>
+/// <param name="budget">What all connections may make the server keep; this one gets a share.</param>
 /// <param name="limits">What it may take.</param>
 /// <param name="time">For the pace of its requests.</param>
 /// <param name="abort">Cuts it off.</param>
 /// <param name="closed">Fires when it has ended.</param>
 internal sealed class GrpcConnection(
-    PoolPeer peer, bool isVouchedFor, IPoolConnection? pool, GrpcStatus? refusal, PeerBudget requests, PoolTransportLimits limits, TimeProvider time,
+    PoolPeer peer, bool isVouchedFor, IPoolConnection? pool, GrpcStatus? refusal, PeerBudget budget, PoolTransportLimits limits, TimeProvider time,
     Action abort, CancellationToken closed) : IDisposable
 {
     private readonly RequestRate _rate = new(limits.MaxRequestsPerSecond, time);
@@ -35,8 +35,8 @@ internal sealed class GrpcConnection(
     /// <summary>Held by a call whose messages may be longer than the limit: what a connection can make the server buffer stays bounded.</summary>
     public SemaphoreSlim LongMessages { get; } = new(1);
 
-    /// <summary>Bytes of its requests that are being read or answered.</summary>
-    public PeerShare Requests { get; } = requests.Join(peer, _ => abort());
+    /// <summary>Bytes of its requests that are being read or answered, their headers too, and of long replies that are being sent.</summary>
+    public PeerShare Held { get; } = budget.Join(peer, _ => abort());
 
     /// <summary>Fires when the connection has ended.</summary>
     public CancellationToken Closed { get; } = closed;
@@ -50,13 +50,13 @@ internal sealed class GrpcConnection(
         }
     }
 
-    /// <summary>Before a request is read.</summary>
+    /// <summary>Before a request is read, or a long reply written.</summary>
     /// <exception cref="PoolFaultException">Clients have too many.</exception>
-    public void TakeRequest(int lengthBytes)
+    public void Take(int lengthBytes)
     {
-        if (!Requests.TryTake(lengthBytes))
+        if (!Held.TryTake(lengthBytes))
         {
-            throw RequestBytes.Refusal(lengthBytes, requests);
+            throw RequestBytes.Refusal(lengthBytes, budget);
         }
     }
 
@@ -93,7 +93,7 @@ internal sealed class GrpcConnection(
 
     public void Dispose()
     {
-        Requests.Dispose();
+        Held.Dispose();
         LongMessages.Dispose();
     }
 }

@@ -25,7 +25,7 @@ internal sealed class GrpcListener : PoolListener
         (_socket, _services) = (socket, services);
         _gate = new AcceptGate(socket.Socket, settings.Limits, logger);
         _connections = new GrpcConnections(handler, settings.Limits, _gate.MaxConnections, settings.AccessToken is not null, time, logger);
-        _server = new KestrelServer(KestrelSettings.Create(settings.Limits, socket.Socket.LocalEndPoint!, _connections.RunAsync), _gate, loggers);
+        _server = new KestrelServer(KestrelSettings.Create(settings.Limits, _gate.MaxConnections, socket.Socket.LocalEndPoint!, _connections.RunAsync), _gate, loggers);
         _disposal = new Lazy<Task>(StopAsync);
         var health = new HealthService(services.Select(static service => service.Descriptor.FullName).ToHashSet(), _gate.Unbound);
         var reflection = new ReflectionService(services.Append(health).Select(static service => service.Descriptor));

@@ -11,7 +11,8 @@ namespace LpLlm.Memory.Transport.Grpc.Storage;
 /// <summary>The original's contract, <c>storage.Storage</c>: pools. Its unmodified clients share memory with this server.</summary>
 /// <remarks>
 /// A client gets one segment and the path of its memory file. Where the answer has fields for failure, what a client may meet in good order
-/// (no room, unknown) goes there; wrong arguments are statuses with details. <c>device_id</c> is checked and not used.
+/// (no room, unknown) goes there; wrong arguments are statuses with details. <c>device_id</c> is checked and not used. Allocations are whole chunks:
+/// clients compute addresses as index × chunk size, so that a shorter last one would lead them past their memory's end.
 /// </remarks>
 internal sealed class StorageService : IGrpcService, IAsyncDisposable
 {
@@ -159,8 +160,10 @@ internal sealed class StorageService : IGrpcService, IAsyncDisposable
                 }
                 else
                 {
+                    var tail = client.SizeBytes % client.ChunkBytes;
                     response.ErrorMessage =
-                        $"{request.SizeKb} KiB take {count} chunks of {client.ChunkBytes} B; of the {client.Chunks.ChunkCount} in the client's {client.SizeMb} MiB {client.Chunks.FreeCount} are free.";
+                        $"{request.SizeKb} KiB take {count} chunks of {client.ChunkBytes} B; of the {client.Chunks.ChunkCount} in the client's {client.SizeMb} MiB {client.Chunks.FreeCount} are free."
+                        + (tail > 0 ? $" Its last {tail} B are no whole chunk, and are never handed out." : "");
                 }
 
                 return ValueTask.FromResult(response);

@@ -1,6 +1,6 @@
 namespace LpLlm.Memory.Transport.Server;
 
-/// <summary>Bytes of requests that the server has read, wholly or in part, and not yet answered, over all connections.</summary>
+/// <summary>Bytes of requests that the server has read, wholly or in part, and not yet answered, and of long replies over gRPC, over all connections.</summary>
 internal static class RequestBytes
 {
     private const long LeastBytes = 256L << 20;
@@ -15,5 +15,5 @@ internal static class RequestBytes
 
     public static PoolFaultException Refusal(long lengthBytes, PeerBudget budget) => new(
         PoolFaultCode.ResourceExhausted,
-        $"The message has {lengthBytes} B, and the requests of all clients may take {budget.Max} B, of which this one's process has the largest part: await some first.");
+        $"The message has {lengthBytes} B, and the messages of all clients may take {budget.Max} B, of which this one's process has the largest part: await some first.");
 }
