@@ -1,5 +1,3 @@
-using System.Collections.Frozen;
-
 namespace LpLlm.Memory;
 
 /// <summary>Tensors of a model in one buffer of a device, which this object alone owns: no tensor's end takes the others with it.</summary>
@@ -16,7 +14,7 @@ public sealed class DeviceModel : IDisposable
         Model = model;
         Device = device;
         Buffer = buffer;
-        Tensors = tensors.ToFrozenDictionary(tensor => tensor.Info.Name, StringComparer.Ordinal);
+        Tensors = tensors.ToDictionary(tensor => tensor.Info.Name, StringComparer.Ordinal);
     }
 
     /// <summary>The model's path under the storage path.</summary>

@@ -10,8 +10,9 @@ internal sealed class DevicePacking
 
     private readonly Dictionary<(long OffsetBytes, long LengthBytes), long> _targets = [];
 
-    public DevicePacking(IEnumerable<TensorInfo> tensors)
+    public DevicePacking(IReadOnlyList<TensorInfo> tensors)
     {
+        Tensors = tensors;
         var ranges = new List<ModelRange>();
         foreach (var tensor in tensors.OrderBy(tensor => tensor.OffsetBytes).ThenBy(tensor => tensor.LengthBytes))
         {
@@ -26,6 +27,9 @@ internal sealed class DevicePacking
 
         Ranges = ranges;
     }
+
+    /// <summary>The tensors, as they were given.</summary>
+    public IReadOnlyList<TensorInfo> Tensors { get; }
 
     /// <summary>Length of the buffer; 0 where no tensor has a byte.</summary>
     public long LengthBytes { get; }

@@ -5,6 +5,8 @@ namespace LpLlm.Memory;
 /// <content>Copies to devices.</content>
 public sealed partial class ModelHandle
 {
+    private DevicePacking? _packing;
+
     /// <summary>How it comes to a device; null: from this process's memory, by streams made for each copy.</summary>
     internal IModelCopier? Copier { get; init; }
 
@@ -12,7 +14,7 @@ public sealed partial class ModelHandle
     /// <param name="names">Names of the tensors; null: all.</param>
     /// <returns>Bytes, a multiple of 256; 0 where no tensor has a byte.</returns>
     /// <exception cref="KeyNotFoundException">The model has no tensor of such a name.</exception>
-    public long GetDeviceLengthBytes(IEnumerable<string>? names = null) => new DevicePacking(Select(names)).LengthBytes;
+    public long GetDeviceLengthBytes(IEnumerable<string>? names = null) => Pack(names).LengthBytes;
 
     /// <summary>Copies tensors into one new buffer of a device: a storage that several tensors share once, each 256-byte aligned.</summary>
     /// <remarks>
@@ -30,8 +32,7 @@ public sealed partial class ModelHandle
         IMemoryDevice device, IEnumerable<string>? names = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(device);
-        var tensors = Select(names);
-        return CopyAsync(device, given: null, tensors, new DevicePacking(tensors), cancellationToken);
+        return CopyAsync(device, given: null, Pack(names), cancellationToken);
     }
 
     /// <summary>Copies tensors into memory of the caller's, from its first byte on: as into a new buffer else.</summary>
@@ -56,22 +57,21 @@ public sealed partial class ModelHandle
     {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(buffer);
-        var tensors = Select(names);
-        var packing = new DevicePacking(tensors);
+        var packing = Pack(names);
         if (buffer.LengthBytes < packing.LengthBytes)
         {
             throw new ArgumentException(
                 $"The buffer has {buffer.LengthBytes} B, and the tensors of '{Model}' take {packing.LengthBytes} B on a device: {nameof(GetDeviceLengthBytes)} tells.", nameof(buffer));
         }
 
-        return CopyAsync(device, buffer, tensors, packing, cancellationToken);
+        return CopyAsync(device, buffer, packing, cancellationToken);
     }
 
-    private List<TensorInfo> Select(IEnumerable<string>? names) =>
-        names is null ? [.. Tensors.Values] : [.. names.Distinct(StringComparer.Ordinal).Select(Find)];
+    /// <summary>The whole model's is kept: making it takes as long as copying a MiB.</summary>
+    private DevicePacking Pack(IEnumerable<string>? names) =>
+        names is null ? _packing ??= new DevicePacking([.. Tensors.Values]) : new DevicePacking([.. names.Distinct(StringComparer.Ordinal).Select(Find)]);
 
-    private async ValueTask<DeviceModel> CopyAsync(
-        IMemoryDevice device, IDeviceBuffer? given, List<TensorInfo> tensors, DevicePacking packing, CancellationToken cancellationToken)
+    private async ValueTask<DeviceModel> CopyAsync(IMemoryDevice device, IDeviceBuffer? given, DevicePacking packing, CancellationToken cancellationToken)
     {
         Hold();
         var isLost = false;
@@ -82,7 +82,7 @@ public sealed partial class ModelHandle
             await CopyAsync(packing.Ranges, device, buffer, cancellationToken).ConfigureAwait(false);
             var address = buffer.Address;
             var copied = new DeviceModel(
-                Model, device, buffer, ownsBuffer: given is null, tensors.Select(tensor => new DeviceTensor(tensor, address + (nint)packing.OffsetOf(tensor))));
+                Model, device, buffer, ownsBuffer: given is null, packing.Tensors.Select(tensor => new DeviceTensor(tensor, address + (nint)packing.OffsetOf(tensor))));
             allocated = null;
             return copied;
         }

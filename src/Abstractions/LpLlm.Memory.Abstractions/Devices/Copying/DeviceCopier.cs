@@ -17,7 +17,7 @@ internal sealed class DeviceCopier(IMemoryDevice device, CopyDirection direction
     private readonly Lock _gate = new();
     private readonly Queue<IDeviceStream> _free = [];
     private int _made;
-    private int _spinning;
+    private int _requests;
     private bool _disposed;
 
     public CopyDirection Direction => direction;
@@ -56,33 +56,30 @@ internal sealed class DeviceCopier(IMemoryDevice device, CopyDirection direction
         }
     }
 
-    /// <summary>Waits for copies without giving up the processor; not for long, and one caller at a time: the others can wait asleep.</summary>
+    /// <summary>A request begins.</summary>
+    public void Enter() => Interlocked.Increment(ref _requests);
+
+    /// <summary>A request is over.</summary>
+    public void Leave() => Interlocked.Decrement(ref _requests);
+
+    /// <summary>
+    /// Waits for copies without giving up the processor; not for long, and only for a request that has the link to itself: where several do, one can as well
+    /// wait asleep while the others copy.
+    /// </summary>
     public void Spin(IEnumerable<IDeviceFence> copies)
     {
-        if (Interlocked.Exchange(ref _spinning, 1) != 0)
+        var started = Stopwatch.GetTimestamp();
+        foreach (var copy in copies)
         {
-            return;
-        }
-
-        try
-        {
-            var started = Stopwatch.GetTimestamp();
-            foreach (var copy in copies)
+            while (!copy.IsCompleted)
             {
-                while (!copy.IsCompleted)
+                if (Volatile.Read(ref _requests) > 1 || Stopwatch.GetElapsedTime(started) > LongestSpin)
                 {
-                    if (Stopwatch.GetElapsedTime(started) > LongestSpin)
-                    {
-                        return;
-                    }
-
-                    Thread.SpinWait(20);
+                    return;
                 }
+
+                Thread.SpinWait(20);
             }
-        }
-        finally
-        {
-            Volatile.Write(ref _spinning, 0);
         }
     }
 

@@ -5,7 +5,7 @@ namespace LpLlm.Memory.Devices;
 /// Pieces, so that a request of gigabytes does not keep the others from the link, and stops within some milliseconds when it is cancelled: what is under
 /// way at most takes 2.4 ms at 55 GB/s, and is more than the link needs to stay busy. After a failure only <see cref="DrainAsync"/> may follow.
 /// </remarks>
-internal sealed class DeviceTransfer(DeviceCopier copier)
+internal sealed class DeviceTransfer
 {
     /// <summary>The longest copy: 0.6 ms, beside which the 5 us of enqueuing it do not count.</summary>
     public const long PieceBytes = 32L << 20;
@@ -22,9 +22,18 @@ internal sealed class DeviceTransfer(DeviceCopier copier)
     /// </summary>
     public const long AwakeBytes = 16L << 20;
 
+    private readonly DeviceCopier _copier;
     private readonly Queue<(IDeviceFence Fence, long LengthBytes)> _running = [];
     private long _runningBytes;
+    private bool _isOver;
     private DeviceCopyLostException? _lost;
+
+    /// <summary>Begins a request, which <see cref="DrainAsync"/> ends.</summary>
+    public DeviceTransfer(DeviceCopier copier)
+    {
+        _copier = copier;
+        copier.Enter();
+    }
 
     /// <summary>Enqueues a copy; waits as long as it takes to have no more than the window under way.</summary>
     /// <exception cref="PinnedMemoryException">The device refused.</exception>
@@ -44,7 +53,7 @@ internal sealed class DeviceTransfer(DeviceCopier copier)
 
             try
             {
-                var fence = await copier.EnqueueAsync(hostAddress + (nint)done, deviceAddress + (nint)done, piece, cancellationToken).ConfigureAwait(false);
+                var fence = await _copier.EnqueueAsync(hostAddress + (nint)done, deviceAddress + (nint)done, piece, cancellationToken).ConfigureAwait(false);
                 _running.Enqueue((fence, piece));
                 _runningBytes += piece;
             }
@@ -58,7 +67,7 @@ internal sealed class DeviceTransfer(DeviceCopier copier)
         }
     }
 
-    /// <summary>Waits until nothing is under way: only then may the memory be used for anything else.</summary>
+    /// <summary>Ends the request, once or again: waits until nothing is under way. Only then may the memory be used for anything else.</summary>
     /// <remarks>
     /// It has no deadline, because there is nothing to be done but to wait: whoever cannot, leaves this task to a background, with the memory.
     /// A short rest is waited for awake, on the caller's thread.
@@ -68,12 +77,18 @@ internal sealed class DeviceTransfer(DeviceCopier copier)
     {
         if (_runningBytes <= AwakeBytes)
         {
-            copier.Spin(_running.Select(static copy => copy.Fence));
+            _copier.Spin(_running.Select(static copy => copy.Fence));
         }
 
         while (_running.Count > 0)
         {
             await RetireAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+
+        if (!_isOver)
+        {
+            _isOver = true;
+            _copier.Leave();
         }
 
         ThrowIfLost();
