@@ -5,8 +5,6 @@ using LpLlm.Memory.Transport;
 using LpLlm.Memory.Transport.Models;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
-using ReplicaChunk = LpLlm.Memory.Transport.Models.ReplicaChunk;
-using ReplicaRequest = LpLlm.Memory.Transport.Models.ReplicaRequest;
 
 namespace LpLlm.Memory.Tests;
 

@@ -1,6 +1,8 @@
+using LpLlm.Memory.Configuration;
 using LpLlm.Memory.Server;
 using LpLlm.Memory.Sources;
 using LpLlm.Memory.Transport;
+using Microsoft.Extensions.Configuration;
 
 namespace LpLlm.Memory;
 
@@ -103,6 +105,10 @@ public sealed class PoolServerOptions
 
     /// <summary>What one client may take of the server, on any transport.</summary>
     public PoolTransportLimits Limits { get; set; } = new();
+
+    /// <summary>Takes over what a section says; sizes may have units.</summary>
+    /// <exception cref="Microsoft.Extensions.Options.OptionsValidationException">The section has problems; one message each.</exception>
+    internal void Read(IConfiguration section) => SizedConfiguration.Bind(section, this);
 
     /// <summary>The one rule book: adds a sentence with name and value for everything that is wrong.</summary>
     internal void Validate(ICollection<string> errors)

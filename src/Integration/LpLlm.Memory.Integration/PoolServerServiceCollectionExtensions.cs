@@ -1,5 +1,4 @@
 using LpLlm.Memory;
-using LpLlm.Memory.Configuration;
 using LpLlm.Memory.Server;
 using LpLlm.Memory.Transport.Engine;
 using LpLlm.Memory.Transport.Models;
@@ -48,7 +47,7 @@ public static class PoolServerServiceCollectionExtensions
     public static IServiceCollection AddPoolServer(this IServiceCollection services, IConfiguration section)
     {
         ArgumentNullException.ThrowIfNull(section);
-        return services.AddPoolServer(options => SizedConfiguration.Bind(section, options));
+        return services.AddPoolServer(options => options.Read(section));
     }
 
     private static PoolServer Create(IServiceProvider provider)

@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using LpLlm.Memory.Models;
 using LpLlm.Memory.Transport.Grpc.Messages.Storage;
 using LpLlm.Memory.Transport.Grpc.Wire;
 using LpLlm.Memory.Transport.Models;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using LpLlm.Memory.Daemon.Admin;
 
 namespace LpLlm.Memory.Daemon.Cli;
 
@@ -13,10 +14,14 @@ internal sealed class CommandLine
         _root.Subcommands.Add(new SaveCommand());
         _root.Subcommands.Add(new VerifyCommand());
         _root.Subcommands.Add(new StatusCommand());
-        _root.Subcommands.Add(new LeasesCommand());
+        _root.Subcommands.Add(new RowsCommand<DaemonLease>(
+            "leases", "Lists the leases of a running daemon: all for root and the daemon's user, else none.", "leases",
+            static (daemon, token) => daemon.GetLeasesAsync(token), Report.WriteTable));
         _root.Subcommands.Add(new ReleaseCommand());
         _root.Subcommands.Add(new LoadCommand());
-        _root.Subcommands.Add(new ListCommand());
+        _root.Subcommands.Add(new RowsCommand<DaemonModel>(
+            "list", "Lists the models that a running daemon has registered or in memory.", "models",
+            static (daemon, token) => daemon.GetModelsAsync(token), ModelReport.WriteTable));
         _root.Subcommands.Add(new UnloadCommand());
     }
 

@@ -1,5 +1,3 @@
-extern alias integration;
-
 using System.Net;
 using LpLlm.Memory.Daemon.Cli;
 using LpLlm.Memory.Daemon.Models;
@@ -13,7 +11,6 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
-using SizedConfiguration = integration::LpLlm.Memory.Configuration.SizedConfiguration;
 
 namespace LpLlm.Memory.Daemon.Hosting;
 
@@ -63,7 +60,7 @@ internal static class StoreHost
     /// <summary>Defaults of the command, then the file, then what the command line says.</summary>
     internal static void Configure(PoolServerOptions server, StartOptions options, IConfigurationSection section)
     {
-        SizedConfiguration.Bind(section, server);
+        server.Read(section);
         if (options.PoolMemoryBytes is not null || section[nameof(server.CapacityBytes)] is null)
         {
             var pools = PoolProtocol.RoundUp(options.PoolMemoryBytes ?? StartOptions.DefaultPoolMemoryBytes);

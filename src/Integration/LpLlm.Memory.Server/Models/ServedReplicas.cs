@@ -7,11 +7,11 @@ namespace LpLlm.Memory.Daemon.Models;
 /// <summary>The store's copies in device memory, as the protocols see them.</summary>
 internal sealed class ServedReplicas(ModelReplicas replicas) : IModelReplicas
 {
-    public async ValueTask StartAsync(Transport.Models.ReplicaRequest request, CancellationToken cancellationToken)
+    public async ValueTask StartAsync(ReplicaRequest request, CancellationToken cancellationToken)
     {
         try
         {
-            await replicas.StartAsync(Convert(request), cancellationToken).ConfigureAwait(false);
+            await replicas.StartAsync(request, cancellationToken).ConfigureAwait(false);
         }
         catch (InvalidOperationException duplicate) when (duplicate is not ObjectDisposedException)
         {
@@ -36,13 +36,4 @@ internal sealed class ServedReplicas(ModelReplicas replicas) : IModelReplicas
 
         await replicas.ConfirmAsync(model, replica, cancellationToken).ConfigureAwait(false);
     }
-
-    private static Memory.Models.ReplicaRequest Convert(Transport.Models.ReplicaRequest request) => new(
-        request.Model,
-        request.Replica,
-        request.Chunks.ToDictionary(
-            device => device.Key,
-            device => (IReadOnlyList<Memory.Models.ReplicaChunk>)[.. device.Value.Select(
-                chunk => new Memory.Models.ReplicaChunk(chunk.SourceOffset, chunk.LengthBytes, chunk.TargetOffset, chunk.Handle))]),
-        request.Handles);
 }

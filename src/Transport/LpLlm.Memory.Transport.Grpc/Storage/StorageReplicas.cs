@@ -1,5 +1,5 @@
+using LpLlm.Memory.Models;
 using LpLlm.Memory.Transport.Grpc.Messages.Storage;
-using LpLlm.Memory.Transport.Models;
 
 namespace LpLlm.Memory.Transport.Grpc.Storage;
 

@@ -1,3 +1,5 @@
+using LpLlm.Memory.Models;
+
 namespace LpLlm.Memory.Transport.Models;
 
 /// <summary>Copies of models in the device memory of clients, which the server writes. Thread-safe.</summary>
