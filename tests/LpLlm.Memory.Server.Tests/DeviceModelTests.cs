@@ -53,6 +53,30 @@ public sealed class DeviceModelTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task AConnectionLostInTheMiddleOfACopy_FreesTheBufferOnlyWhenTheServerHasHadTimeToStop()
+    {
+        var gate = new TaskCompletionSource();
+        _servers.Running = _ => gate.Task;
+        _models.Add("m", Length);
+        await StartAsync(new SimulatedDeviceSet(_servers));
+        var time = new HeldSecond();
+        using var handle = await OpenAsync("m", time);
+        var copying = handle.CopyToDeviceAsync(_clients).AsTask();
+        await TestTimeouts.UntilAsync(() => _servers.PendingOperations > 0);
+
+        var stopping = _providers[0].DisposeAsync().AsTask(); // waits for the device
+        await time.Asked.DefaultTimeout();
+        copying.IsCompleted.Should().BeFalse();
+        _clients.LiveBuffers.Should().Be(1, "the server may still write to it");
+        time.Pass();
+
+        await copying.Awaiting(copy => copy.DefaultTimeout()).Should().ThrowAsync<PoolServerUnavailableException>();
+        _clients.ShouldBeClean();
+        gate.SetResult();
+        await stopping.DefaultTimeout();
+    }
+
+    [Fact]
     public async Task AReplica_IsWrittenAndConfirmed_AndWhatIsWrongHasACodeThatSaysSo()
     {
         var data = _models.Add("m", Length);
@@ -125,9 +149,10 @@ public sealed class DeviceModelTests : IAsyncDisposable
         return factory.Made!;
     }
 
-    private async Task<ModelHandle> OpenAsync(string model)
+    private async Task<ModelHandle> OpenAsync(string model, TimeProvider? time = null)
     {
         var services = new ServiceCollection();
+        services.AddSingleton(time ?? TimeProvider.System);
         services.AddServerModelStore(o => o.EndPoint = $"pipe://{_folder.Socket}");
         var provider = services.BuildServiceProvider();
         _providers.Add(provider);
@@ -139,5 +164,28 @@ public sealed class DeviceModelTests : IAsyncDisposable
         public IModelService? Made { get; private set; }
 
         public IModelService Create(Transport.Engine.PoolEngine engine) => Made = inner.Create(engine);
+    }
+
+    /// <summary>Real time, but for waits of a second from now on: those last until the test lets them pass.</summary>
+    private sealed class HeldSecond : TimeProvider
+    {
+        private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private Action? _fire;
+
+        public Task Asked => _asked.Task;
+
+        public void Pass() => _fire!();
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            if (dueTime != TimeSpan.FromSeconds(1))
+            {
+                return base.CreateTimer(callback, state, dueTime, period);
+            }
+
+            _fire = () => callback(state);
+            _asked.TrySetResult();
+            return base.CreateTimer(callback, state, Timeout.InfiniteTimeSpan, period);
+        }
     }
 }

@@ -6,15 +6,19 @@ namespace LpLlm.Memory;
 /// </remarks>
 public sealed class DeviceModel : IDisposable
 {
+    private readonly DevicePacking _packing;
+    private readonly nint _address;
     private readonly bool _ownsBuffer;
+    private Dictionary<string, DeviceTensor>? _tensors;
 
-    internal DeviceModel(string model, IMemoryDevice device, IDeviceBuffer buffer, bool ownsBuffer, IEnumerable<DeviceTensor> tensors)
+    internal DeviceModel(string model, IMemoryDevice device, IDeviceBuffer buffer, bool ownsBuffer, DevicePacking packing)
     {
+        _packing = packing;
+        _address = buffer.Address;
         _ownsBuffer = ownsBuffer;
         Model = model;
         Device = device;
         Buffer = buffer;
-        Tensors = tensors.ToDictionary(tensor => tensor.Info.Name, StringComparer.Ordinal);
     }
 
     /// <summary>The model's path under the storage path.</summary>
@@ -27,7 +31,7 @@ public sealed class DeviceModel : IDisposable
     public IDeviceBuffer Buffer { get; }
 
     /// <summary>The tensors by name.</summary>
-    public IReadOnlyDictionary<string, DeviceTensor> Tensors { get; }
+    public IReadOnlyDictionary<string, DeviceTensor> Tensors => _tensors ??= Describe();
 
     /// <inheritdoc/>
     public void Dispose()
@@ -37,4 +41,8 @@ public sealed class DeviceModel : IDisposable
             Buffer.Dispose();
         }
     }
+
+    /// <summary>Not before somebody asks: for a small model it would add some percent to its copy. Two threads may, and give the same.</summary>
+    private Dictionary<string, DeviceTensor> Describe() => _packing.Tensors.ToDictionary(
+        tensor => tensor.Name, tensor => new DeviceTensor(tensor, _address + (nint)_packing.OffsetOf(tensor)), StringComparer.Ordinal);
 }

@@ -80,9 +80,7 @@ public sealed partial class ModelHandle
         {
             var buffer = given ?? (allocated = device.Allocate(Math.Max(1, packing.LengthBytes)));
             await CopyAsync(packing.Ranges, device, buffer, cancellationToken).ConfigureAwait(false);
-            var address = buffer.Address;
-            var copied = new DeviceModel(
-                Model, device, buffer, ownsBuffer: given is null, packing.Tensors.Select(tensor => new DeviceTensor(tensor, address + (nint)packing.OffsetOf(tensor))));
+            var copied = new DeviceModel(Model, device, buffer, ownsBuffer: given is null, packing);
             allocated = null;
             return copied;
         }
