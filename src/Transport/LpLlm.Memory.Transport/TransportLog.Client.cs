@@ -8,7 +8,7 @@ internal static partial class TransportLog
     [LoggerMessage(2020, LogLevel.Debug, "{Peer} was refused: user {UserId} may not use this pool server")]
     public static partial void PeerRefused(ILogger logger, string peer, uint userId);
 
-    [LoggerMessage(2021, LogLevel.Information, "{Peer} ('{Client}') has session {Session} (resumed: {Resumed})")]
+    [LoggerMessage(2021, LogLevel.Debug, "{Peer} ('{Client}') has session {Session} (resumed: {Resumed})")]
     public static partial void SessionOpened(ILogger logger, string peer, string client, Token session, bool resumed);
 
     [LoggerMessage(2030, LogLevel.Information, "Connected to pool server {EndPoint}, session {Session} (resumed: {Resumed})")]

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Text;
+using Microsoft.Extensions.Logging;
 
 namespace LpLlm.Memory.Transport.Grpc.Server;
 
@@ -295,6 +296,23 @@ public sealed class GrpcServerTests : IAsyncLifetime, IDisposable
         await socket.SendAsync(new byte[] { 0, 0, 0, 4, 0, 0, 0, 0, 0 });
 
         (await ReadToEndAsync(socket).DefaultTimeout()).Should().NotBeEmpty("HTTP/2 was spoken");
+    }
+
+    /// <summary>Whoever can reach the port can be refused as often as he likes.</summary>
+    [Fact]
+    public async Task Accept_Refused_IsNotLoggedForTheOperator()
+    {
+        _handler.Refusal = new PoolFaultException(PoolFaultCode.PermissionDenied, "no");
+        var log = new CollectingLogger();
+        using var provider = new CollectingLoggerProvider(log);
+        using var loggers = LoggerFactory.Create(logging => logging.SetMinimumLevel(LogLevel.Debug).AddProvider(provider));
+        await using var listener = await new GrpcTransport("grpc", new GrpcTransportSettings { Limits = Limits }, loggers: loggers)
+            .BindAsync(new Uri("grpc://127.0.0.1:0"), _handler, default);
+        using var client = new RawGrpcClient(listener.EndPoint);
+
+        (await client.CallAsync(Renew, RawGrpcClient.Frame()).DefaultTimeout()).Status.Should().Be("7");
+
+        log.Entries.Should().Contain(entry => entry.Message.Contains("is refused")).And.NotContain(entry => entry.Level > LogLevel.Information);
     }
 
     [Fact]

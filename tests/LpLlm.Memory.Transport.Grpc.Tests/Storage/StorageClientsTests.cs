@@ -96,6 +96,32 @@ public sealed class StorageClientsTests : IAsyncLifetime, IAsyncDisposable
     }
 
     [Fact]
+    public async Task AllocateAndFree_OfAProcessThatLivesOn_LeaveNothingInTheServer()
+    {
+        var exited = new TaskCompletionSource();
+        using var connection = Connect(new PoolPeer { Description = "1", ProcessId = 1, UserId = 7, Exited = exited.Task });
+
+        var session = await AllocateAndFreeAsync(connection);
+        await TestTimeouts.UntilAsync(() =>
+        {
+            GC.Collect();
+            return !session.IsAlive;
+        });
+
+        GC.KeepAlive(exited);
+    }
+
+    [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+    private async Task<WeakReference> AllocateAndFreeAsync(GrpcConnection connection)
+    {
+        await AllocateAsync(connection, "again");
+        var owner = new WeakReference(_engine.List().Should().ContainSingle().Which.Owner);
+        await CallAsync(connection, "FreePoolMemory", new Messages.Storage.FreePoolMemoryRequest { ClientId = "again" });
+        _engine.GetStatistics().Sessions.Should().Be(0);
+        return owner;
+    }
+
+    [Fact]
     public async Task S9_SameNameOfAnotherUser_IsAnotherClient()
     {
         using var one = Connect(new PoolPeer { Description = "1", ProcessId = 1, UserId = 7, Exited = new TaskCompletionSource().Task });

@@ -20,6 +20,22 @@ public class GrpcStatusTests
         read.Data.ToArray().Should().Equal(1, 2, 3, 4);
     }
 
+    /// <summary>gRPC's C core refuses calls whose trailers are longer than 8 KiB, and the error would be lost with them.</summary>
+    [Theory]
+    [InlineData("a", 4096)]
+    [InlineData(" ", 1365)]
+    [InlineData("é", 682)]
+    [InlineData("語", 455)]
+    [InlineData("🐧", 341)]
+    public void Write_LongText_IsCutBetweenCharactersToWhatTrailersMayHave(string character, int kept)
+    {
+        var headers = new Dictionary<string, string>();
+        new GrpcStatus(3, string.Concat(Enumerable.Repeat(character, 4096)), default).Write(headers.Add);
+
+        headers[GrpcNames.Message].Length.Should().BeLessThanOrEqualTo(4096);
+        GrpcStatus.Read(headers.GetValueOrDefault)!.Value.Text.Should().Be(string.Concat(Enumerable.Repeat(character, kept)));
+    }
+
     [Fact]
     public void Read_TextAsGrpcCoreWritesIt_IsDecoded() =>
         GrpcStatus.Read(name => name == GrpcNames.Status ? "8" : name == GrpcNames.Message ? "quota exceeded: %C3%A9 %25" : null)!.Value

@@ -43,6 +43,21 @@ public class PoolServiceModelTests
         _sut.Host.Engine.List().Should().ContainSingle().Which.HolderCount.Should().Be(2, "the other use holds it, and the store does");
     }
 
+    /// <summary>Else the session would hold the second model without a use of it, which the store then evicts and loads anew, again and again.</summary>
+    [Fact]
+    public async Task OpenModel_IdOfAnotherModel_IsRefusedAndHoldsNothing()
+    {
+        var (connection, session) = _sut.Open();
+        var id = Token.Create();
+        await OpenAsync(connection, session, "m1", id);
+
+        Fault(connection, PoolMethod.OpenModel, OpenRequest(session, "m2", id)).Code.Should().Be(PoolFaultCode.AlreadyExists);
+
+        _sut.Models.UsesOf("m2").Should().Be(0);
+        await _sut.Models.UnloadAsync("m2", CancellationToken.None);
+        _sut.Host.Statistics.ModelBytes.Should().Be(2 * Unit, "m1 is left");
+    }
+
     [Fact]
     public async Task CloseModel_BeforeItIsOpen_LeavesNothingOpen()
     {

@@ -114,7 +114,10 @@ internal sealed class StorageClients : IAsyncDisposable
             }));
             client.Holders.Add(processId, holder);
             peer.Exited?.ContinueWith(
-                _ => ExitedAsync(client, processId, holder), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+                _ => ExitedAsync(client, processId, holder),
+                holder.Session.Over.Token, // a process that allocates and frees for ever must not fill the server with what is gone
+                TaskContinuationOptions.OnlyOnRanToCompletion,
+                TaskScheduler.Default);
         }
 
         if (peer.Exited is null)

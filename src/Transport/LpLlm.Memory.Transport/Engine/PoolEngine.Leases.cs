@@ -72,8 +72,8 @@ internal sealed partial class PoolEngine
     {
         lock (_lock)
         {
-            return [.. _leases.All
-                .Where(lease => holder is null || lease.Holders.Contains(holder))
+            // One holder's are few; all leases may be tens of thousands, which nobody but the operator may have gone through under the lock.
+            return [.. (holder is null ? _leases.All : holder.Leases)
                 .OrderBy(lease => lease.Created)
                 .Select(SummarizeUnsynchronized)];
         }
@@ -94,9 +94,13 @@ internal sealed partial class PoolEngine
     }
 
     /// <summary>Takes a lease away: its holders are told, and its memory goes back when the last of them has let go or is gone.</summary>
-    public void Revoke(ulong leaseId, string reason) => Change(after =>
+    /// <param name="leaseId">The lease.</param>
+    /// <param name="reason">For its holders and the log.</param>
+    /// <param name="holder">Whose it must be; null: the operator's wish, which the log tells.</param>
+    /// <exception cref="PoolFaultException">There is no such lease, or the holder, if given, does not hold it.</exception>
+    public void Revoke(ulong leaseId, string reason, PoolSession? holder = null) => Change(after =>
     {
-        if (_leases.Find(leaseId) is not { Holders.Count: > 0 } lease)
+        if (_leases.Find(leaseId) is not { Holders.Count: > 0 } lease || (holder is not null && !lease.Holders.Contains(holder)))
         {
             throw EngineFaults.NotFound("lease");
         }
@@ -118,14 +122,18 @@ internal sealed partial class PoolEngine
             EndRequestUnsynchronized(growth, EngineFaults.Revoked(lease), after);
         }
 
-        foreach (var holder in lease.Holders)
+        foreach (var one in lease.Holders)
         {
-            holder.Watch?.Post(new PoolEvent.Revoked(leaseId, reason), after);
+            one.Watch?.Post(new PoolEvent.Revoked(leaseId, reason), after);
         }
 
         var lengthBytes = lease.LengthBytes;
         _events.Add("revoked", leaseId, lengthBytes, reason);
-        after.Add(() => TransportLog.LeaseRevoked(_logger, leaseId, lengthBytes, reason));
+        if (holder is null)
+        {
+            after.Add(() => TransportLog.LeaseRevoked(_logger, leaseId, lengthBytes, reason));
+        }
+
         PumpUnsynchronized(after);
     });
 

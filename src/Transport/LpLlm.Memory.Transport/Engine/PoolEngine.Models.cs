@@ -15,7 +15,7 @@ internal sealed partial class PoolEngine
     /// <param name="session">Who reads.</param>
     /// <param name="openId">The same id opens once, so that a retry after a lost reply is safe.</param>
     /// <param name="use">Of the store's lease. Taken over: disposed when the session closes the model or ends, has it open already, or the call fails.</param>
-    /// <exception cref="PoolFaultException">The session is gone or has closed it already, or there is no such lease.</exception>
+    /// <exception cref="PoolFaultException">The session is gone, has closed it already or has another model open under that id, or there is no such lease.</exception>
     /// <exception cref="MemorySourceException">The system cannot make memory read-only.</exception>
     public LeaseGrant OpenModel(PoolSession session, Token openId, ServedModel use)
     {
@@ -79,6 +79,11 @@ internal sealed partial class PoolEngine
 
         if (!session.Uses.TryAdd(openId, use))
         {
+            if (session.Uses[openId].LeaseId != use.LeaseId)
+            {
+                throw new PoolFaultException(PoolFaultCode.AlreadyExists, "This id was used to open another model. Each needs a new one.");
+            }
+
             after.Add(use.Dispose);
         }
 

@@ -187,7 +187,7 @@ internal sealed partial class PoolEngine
         }
 
         _events.Add(how, 0, bytes, $"Client '{session.Options.ClientName}' has {how}.");
-        if (!isClosed)
+        if (!isClosed && leases > 0)
         {
             after.Add(() => TransportLog.SessionReclaimed(_logger, session.Options.ClientName, session.Options.ProcessId, how, leases, bytes));
         }

@@ -21,12 +21,7 @@ internal sealed partial class PoolServiceConnection
     private PoolMessage Revoke(RevokeRequest request)
     {
         var reason = Requests.Text(request.Reason, "reason");
-        if (Holder(request.Session) is { } holder)
-        {
-            _ = engine.Inspect(request.LeaseId, holder); // not found where it is not the caller's
-        }
-
-        engine.Revoke(request.LeaseId, reason);
+        engine.Revoke(request.LeaseId, reason, Holder(request.Session));
         return Reply(new RevokeReply());
     }
 
