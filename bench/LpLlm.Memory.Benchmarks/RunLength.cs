@@ -54,8 +54,8 @@ internal sealed record RunLength
 
     public IReadOnlyList<int> ClientProcesses { get; private init; } = [1, 2, 4, 8];
 
-    /// <summary>Rounds of the processes: starting them takes longer than what they measure.</summary>
-    public int ProcessRounds { get; private init; } = 5;
+    /// <summary>Rounds of the processes: starting them takes longer than what they measure. Even, so that each kind comes first as often.</summary>
+    public int ProcessRounds { get; private init; } = 10;
 
     /// <summary>Length of the model that is loaded: seconds of a fast disk, and more than its own cache.</summary>
     public long ModelBytes { get; private init; } = 2L << 30;
