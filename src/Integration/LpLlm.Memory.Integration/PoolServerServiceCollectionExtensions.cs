@@ -1,5 +1,6 @@
 using LpLlm.Memory;
 using LpLlm.Memory.Server;
+using LpLlm.Memory.Server.Windows;
 using LpLlm.Memory.Transport.Engine;
 using LpLlm.Memory.Transport.Models;
 using Microsoft.Extensions.Configuration;
@@ -13,7 +14,7 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// <summary>Embeds a pool server in the host: the same one that <c>sllm-store</c> runs.</summary>
 /// <remarks>
 /// It starts before the host's other services, or earlier, when a pool with the end point <c>embedded</c> opens first; it stops after them. It is
-/// disposed with the container, after its pools. Linux only. Where the host has devices (<c>AddCudaHostMemory</c>), the server copies for its clients
+/// disposed with the container, after its pools. Linux, or Windows with a pipe end point. Where a Linux host has devices (<c>AddCudaHostMemory</c>), the server copies for its clients
 /// between their leases and memory of those devices; the driver is loaded when a client first asks for that.
 /// </remarks>
 public static class PoolServerServiceCollectionExtensions
@@ -56,14 +57,20 @@ public static class PoolServerServiceCollectionExtensions
         return new PoolServer(
             options,
             provider.GetRequiredService<PoolTransports>(),
-            provider.GetService<ISegmentSource>()
-                ?? new HostSegmentSource(
-                    HostSegmentSource.SettingsOf(options),
-                    PoolLogging.CreateLogger(provider, "PoolServer"),
-                    devicePinner: provider.GetService<IDeviceSet>() is null ? null : provider.GetService<IHostPinner>),
+            provider.GetService<ISegmentSource>() ?? CreateSegments(provider, options),
             provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance,
             provider.GetService<TimeProvider>() ?? TimeProvider.System,
             provider.GetService<IDeviceSet>(),
             provider.GetService<IModelServiceFactory>());
+    }
+
+    /// <summary>Segments of this operating system's memory.</summary>
+    private static ISegmentSource CreateSegments(IServiceProvider provider, PoolServerOptions options)
+    {
+        var settings = HostSegmentSource.SettingsOf(options);
+        var logger = PoolLogging.CreateLogger(provider, "PoolServer");
+        return OperatingSystem.IsWindows()
+            ? new SectionSegmentSource(settings, logger)
+            : new HostSegmentSource(settings, logger, devicePinner: provider.GetService<IDeviceSet>() is null ? null : provider.GetService<IHostPinner>);
     }
 }

@@ -14,6 +14,8 @@ internal sealed class FileChunk
 
     public int Count => _files.Length;
 
+    public IReadOnlyList<SafeFileHandle> Files => _files;
+
     /// <summary>Splits descriptors into chunks of at most 253, and holds them.</summary>
     /// <exception cref="ObjectDisposedException">One of them is closed; none is held.</exception>
     public static FileChunk[] Hold(IReadOnlyList<SafeFileHandle> files)

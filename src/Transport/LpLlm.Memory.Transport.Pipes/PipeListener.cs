@@ -58,8 +58,8 @@ internal sealed class PipeListener : PoolListener
     public override async ValueTask StopAcceptingAsync()
     {
         await _stopped.CancelAsync().ConfigureAwait(false);
-        _door.Close();
         await _accepting.ConfigureAwait(false);
+        _door.Close();
     }
 
     public override async ValueTask DisposeAsync()
@@ -126,9 +126,10 @@ internal sealed class PipeListener : PoolListener
         {
             using (link)
             {
-                var peer = link.Identify();
+                PoolPeer peer;
                 try
                 {
+                    peer = link.Identify();
                     _users.Enter(peer);
                 }
                 catch (PoolFaultException fault)

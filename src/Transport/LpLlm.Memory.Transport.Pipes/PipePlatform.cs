@@ -1,4 +1,5 @@
 using LpLlm.Memory.Transport.Pipes.Unix;
+using LpLlm.Memory.Transport.Pipes.Windows;
 
 namespace LpLlm.Memory.Transport.Pipes;
 
@@ -8,7 +9,8 @@ internal abstract class PipePlatform
     /// <summary>The one of the system that this runs on.</summary>
     /// <param name="limits">Of the transport.</param>
     /// <param name="time">For retries.</param>
-    public static PipePlatform Create(PoolTransportLimits limits, TimeProvider time) => new UnixPipes(limits, time);
+    public static PipePlatform Create(PoolTransportLimits limits, TimeProvider time) =>
+        OperatingSystem.IsWindows() ? new NamedPipes(time) : new UnixPipes(limits, time);
 
     /// <summary>The system's name of an end point.</summary>
     /// <exception cref="ArgumentException">It has none.</exception>

@@ -3,11 +3,13 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace LpLlm.Memory.Transport.Pipes;
 
-/// <summary>Unix domain sockets with System.IO.Pipelines framing; descriptors travel by SCM_RIGHTS.</summary>
+/// <summary>Local pipes with System.IO.Pipelines framing, which pass memory from process to process.</summary>
 /// <remarks>
-/// End points are <c>pipe:///absolute/path</c>. The path's folder must belong to the server's user or to root, and
-/// nobody else may exchange what lies in it.
-/// Linux only: elsewhere <see cref="PlatformNotSupportedException"/> is thrown.
+/// On Linux these are Unix domain sockets, and descriptors travel by SCM_RIGHTS. End points are <c>pipe:///absolute/path</c>; the path's folder must
+/// belong to the server's user or to root, and nobody else may exchange what lies in it.
+/// On Windows these are named pipes, and the server duplicates handles into its client's process and out of it. End points are <c>pipe:///name</c> for
+/// <c>\.\pipe\name</c>; a server serves its own user only.
+/// Elsewhere <see cref="PlatformNotSupportedException"/> is thrown.
 /// </remarks>
 internal sealed class PipeTransport : PoolTransport
 {

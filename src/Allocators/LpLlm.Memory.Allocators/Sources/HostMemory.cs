@@ -1,3 +1,4 @@
+using LpLlm.Memory.Sources.Windows;
 using Microsoft.Extensions.Logging;
 
 namespace LpLlm.Memory.Sources;
@@ -6,5 +7,8 @@ namespace LpLlm.Memory.Sources;
 internal static class HostMemory
 {
     public static IMemorySource CreateSource(HostMemoryOptions options, IHostPinner? pinner, ILogger logger) =>
-        new HostMemorySource(HostMemorySettings.From(options), pinner ?? new MlockHostPinner(), logger);
+        new HostMemorySource(HostMemorySettings.From(options), pinner ?? CreatePinner(), logger);
+
+    /// <summary>What page-locks on this operating system.</summary>
+    public static IHostPinner CreatePinner() => OperatingSystem.IsWindows() ? new VirtualLockPinner() : new MlockHostPinner();
 }

@@ -19,7 +19,9 @@ internal sealed class HostMemorySource : IMemorySource
 
     public HostMemorySource(HostMemorySettings settings, IHostPinner pinner, ILogger logger, MemoryBudget? budget = null, string sysPath = "/sys")
     {
-        _settings = settings;
+        // Windows has neither the reserve nor the call that populates: there pages are the system's, and touched.
+        settings = OperatingSystem.IsWindows() && settings.HugePages == HugePageMode.Auto ? settings with { HugePages = HugePageMode.Never } : settings;
+        _settings = OperatingSystem.IsWindows() ? settings with { TouchPages = true } : settings;
         _pinner = pinner;
         _logger = logger;
         _reserve = new HugePageReserve(settings.HugePageBytes, settings.NumaNode, sysPath);
@@ -43,7 +45,7 @@ internal sealed class HostMemorySource : IMemorySource
 
     public void EnsureAvailable(long totalBytes)
     {
-        LocalPlatform.EnsureSupported();
+        LocalPlatform.EnsureSupported(_settings);
         _numa?.EnsureAvailable(totalBytes);
         if (_settings.HugePages == HugePageMode.Require)
         {
@@ -64,7 +66,7 @@ internal sealed class HostMemorySource : IMemorySource
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(lengthBytes, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(lengthBytes, long.MaxValue / 2);
-        LocalPlatform.EnsureSupported();
+        LocalPlatform.EnsureSupported(_settings);
         // Populating takes 50 ms to 1 s a GiB: never on the caller's thread.
         return new ValueTask<MemoryRegion>(Task.Run(() => Reserve(lengthBytes, progress, cancellationToken), cancellationToken));
     }
@@ -76,7 +78,7 @@ internal sealed class HostMemorySource : IMemorySource
     /// <exception cref="MemorySourceException">It has holes, or cannot be mapped or page-locked.</exception>
     public Task<SharedMemoryRegion> AdoptAsync(SafeFileHandle file, MemoryFileStatus status, CancellationToken cancellationToken)
     {
-        LocalPlatform.EnsureSupported();
+        LocalPlatform.EnsureSupported(_settings);
         return Task.Run(
             () =>
             {
@@ -90,24 +92,35 @@ internal sealed class HostMemorySource : IMemorySource
             cancellationToken);
     }
 
+    /// <summary>Makes a region of a section that another process holds on Windows: its length is final, and no page of it can be given back.</summary>
+    /// <param name="section">The region owns it if the call succeeds.</param>
+    /// <param name="lengthBytes">Its length, a multiple of the page size.</param>
+    /// <param name="cancellationToken">Looked at before every 64 MiB.</param>
+    /// <exception cref="MemorySourceException">It cannot be mapped or page-locked, or is shorter.</exception>
+    public Task<SharedMemoryRegion> AdoptAsync(SafeFileHandle section, long lengthBytes, CancellationToken cancellationToken) => Task.Run(
+        () => (SharedMemoryRegion)Prepare(
+            HostMapping.Open(section, lengthBytes, _selector.SelectOrdinary()), numa: null, progress: null, cancellationToken),
+        cancellationToken);
+
     private MemoryRegion Reserve(long lengthBytes, IProgress<long>? progress, CancellationToken cancellationToken)
     {
         _numa?.EnsureAvailable(lengthBytes);
-        var region = Prepare(Map(lengthBytes), _numa, progress, cancellationToken);
-        if (region is SharedMemoryRegion shared && !_settings.MakesSegments)
+        var mapping = Map(lengthBytes);
+        var region = Prepare(mapping, _numa, progress, cancellationToken);
+        if (_settings is { Shared: true, MakesSegments: false })
         {
-            Seal(shared);
+            Seal(mapping, region);
         }
 
         return region;
     }
 
     /// <summary>A segment is sealed when it is given away, for reading or for writing; other shared memory is given away at once.</summary>
-    private static void Seal(SharedMemoryRegion made)
+    private static void Seal(HostMapping mapping, MemoryRegion made)
     {
         try
         {
-            MemoryFile.Seal(made.Descriptor, made.LengthBytes, readOnly: false);
+            mapping.Seal();
         }
         catch
         {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using LpLlm.Memory.Sources.Windows;
 
 namespace LpLlm.Memory.Sources;
 
@@ -31,6 +32,11 @@ internal sealed class MemoryBudget(
 
     public (long Bytes, string LimitName) GetAvailable()
     {
+        if (OperatingSystem.IsWindows())
+        {
+            return PhysicalMemory.GetAvailable();
+        }
+
         var best = (Bytes: ReadMemAvailable() ?? long.MaxValue, Name: "MemAvailable of the machine");
         if (ReadNodeAvailable() is { } onNode && onNode < best.Bytes)
         {
@@ -59,6 +65,11 @@ internal sealed class MemoryBudget(
     /// <summary>What there would be if nobody else had any.</summary>
     public (long Bytes, string LimitName) GetTotal()
     {
+        if (OperatingSystem.IsWindows())
+        {
+            return PhysicalMemory.GetTotal();
+        }
+
         var best = (Bytes: ReadField(Path.Combine(procPath, "meminfo"), "MemTotal:") * 1024 ?? long.MaxValue, Name: "MemTotal of the machine");
         foreach (var group in GroupFolders())
         {

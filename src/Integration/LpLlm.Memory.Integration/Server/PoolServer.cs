@@ -199,7 +199,7 @@ internal sealed class PoolServer(
     {
         if (options.EndPoints.Count == 0)
         {
-            RuntimeDirectory.Ensure(RuntimeDirectory.Path);
+            RuntimeDirectory.EnsureDefault();
             return [PoolEndPoint.Parse(RuntimeDirectory.DefaultEndPoint)];
         }
 

@@ -1,10 +1,11 @@
 using System.Runtime.InteropServices;
 using LpLlm.Memory.Sources;
 using LpLlm.Memory.Transport.Sockets;
+using LpLlm.Memory.Transport.Windows;
 
 namespace LpLlm.Memory.Server;
 
-/// <summary>Where a server's socket lies unless told otherwise: a folder that nobody but its user can enter.</summary>
+/// <summary>Where a server listens unless told otherwise: in a folder that nobody but its user can enter, or on Windows at a pipe named after its user.</summary>
 internal static class RuntimeDirectory
 {
     private const string Name = "sllm-store";
@@ -13,7 +14,9 @@ internal static class RuntimeDirectory
     private const int OthersMask = 0x3F;
 
     /// <summary>The end point of a server and its clients that name none.</summary>
-    public static string DefaultEndPoint => PoolEndPoint.OfSocket(System.IO.Path.Combine(Path, "pool.sock"));
+    public static string DefaultEndPoint => OperatingSystem.IsWindows()
+        ? $"pipe:///{Name}-{WindowsUser.Sid}"
+        : PoolEndPoint.OfSocket(System.IO.Path.Combine(Path, "pool.sock"));
 
     /// <summary>$XDG_RUNTIME_DIR/sllm-store; without that, /run/sllm-store for root and /tmp/sllm-store-uid for others.</summary>
     public static string Path
@@ -27,13 +30,23 @@ internal static class RuntimeDirectory
         }
     }
 
+    /// <summary>Makes sure that the default end point can be listened at. A Windows pipe lies in no folder.</summary>
+    /// <exception cref="InvalidOperationException">Its folder is a link, another user's, or open to others.</exception>
+    public static void EnsureDefault()
+    {
+        if (!OperatingSystem.IsWindows())
+        {
+            Ensure(Path);
+        }
+    }
+
     /// <summary>Makes the folder, or checks the one that is there: in /tmp anybody may have made it.</summary>
     /// <exception cref="InvalidOperationException">It is a link, another user's, or open to others.</exception>
     public static void Ensure(string path)
     {
         if (OperatingSystem.IsWindows())
         {
-            throw new PlatformNotSupportedException("A pool server needs Linux.");
+            throw new PlatformNotSupportedException("A pool server has no folder on Windows: its pipe has a name.");
         }
 
         const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;

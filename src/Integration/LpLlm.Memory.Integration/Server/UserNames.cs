@@ -7,6 +7,12 @@ internal static class UserNames
 {
     public static void CheckAll(ICollection<string> errors, string name, IList<string> users)
     {
+        if (OperatingSystem.IsWindows() && users.Count > 0)
+        {
+            errors.Add($"{name} needs Linux: on Windows a pool server serves its own user only. Leave it empty, and run a server for each user.");
+            return;
+        }
+
         for (var i = 0; i < users.Count; i++)
         {
             if (!TryResolve(users[i], out _))

@@ -83,7 +83,7 @@ internal static class StoreHost
         {
             if (options.SocketPath is null)
             {
-                RuntimeDirectory.Ensure(RuntimeDirectory.Path);
+                RuntimeDirectory.EnsureDefault();
             }
 
             Replace(server.EndPoints, "pipe://", options.SocketPath is { } path ? PoolEndPoint.OfSocket(path) : RuntimeDirectory.DefaultEndPoint);

@@ -8,7 +8,7 @@ namespace LpLlm.Memory.Transport.Client;
 /// other, and no address ever changes. Where pieces of many lengths come and go, holes may add up to enough and none be long enough: then more
 /// addresses are reserved, which cost nothing. Thread-safe; no lock is held across a system call.
 /// </summary>
-internal sealed class AddressRange : IDisposable
+internal sealed class AddressRange : IAddressRange
 {
     private readonly Lock _gate = new();
     private readonly long _capacityBytes;
@@ -25,7 +25,7 @@ internal sealed class AddressRange : IDisposable
     {
         if (!OperatingSystem.IsLinux())
         {
-            throw new PlatformNotSupportedException("Memory of a pool server can be mapped on Linux only: use a local pool here.");
+            throw new PlatformNotSupportedException("Memory of a pool server can be mapped on Linux and Windows only: use a local pool here.");
         }
 
         _capacityBytes = PoolProtocol.RoundUp(capacityBytes);
@@ -66,6 +66,12 @@ internal sealed class AddressRange : IDisposable
 
             throw;
         }
+    }
+
+    void IAddressRange.Map(SafeFileHandle file, nint address, long lengthBytes, ulong inode, string endPoint, bool readOnly)
+    {
+        SegmentFile.Verify(file, lengthBytes, inode, endPoint, readOnly);
+        Map(file, address, lengthBytes, readOnly);
     }
 
     /// <summary>Maps a whole file at an address that was taken.</summary>

@@ -56,27 +56,21 @@ internal sealed class HeldSegment(Segment described, SafeFileHandle? file)
     /// <summary>Maps it; a descriptor that came along is kept, one that was opened is not.</summary>
     /// <exception cref="PoolProtocolException">Its file is not what the server said, or not safe.</exception>
     /// <exception cref="MemorySourceException">It cannot be opened or mapped.</exception>
-    public void MapAt(nint address, string endPoint, bool readOnly = false)
+    public void MapAt(IAddressRange range, nint address, string endPoint, bool readOnly = false)
     {
         if (File is { } kept)
         {
-            Map(kept, address, endPoint, readOnly);
+            range.Map(kept, address, LengthBytes, Inode, endPoint, readOnly);
             return;
         }
 
         using var opened = SegmentFile.Open(Path, LengthBytes, endPoint, readOnly);
-        Map(opened, address, endPoint, readOnly);
+        range.Map(opened, address, LengthBytes, Inode, endPoint, readOnly);
     }
 
     public void CloseFile()
     {
         File?.Dispose();
         File = null;
-    }
-
-    private void Map(SafeFileHandle file, nint address, string endPoint, bool readOnly)
-    {
-        SegmentFile.Verify(file, LengthBytes, Inode, endPoint, readOnly);
-        AddressRange.Map(file, address, LengthBytes, readOnly);
     }
 }

@@ -14,8 +14,14 @@ internal static partial class SegmentFile
     /// <summary>Opens a segment that came as a path, which only a process of the same user can.</summary>
     /// <exception cref="PoolProtocolException">The path is not one of a server's descriptors.</exception>
     /// <exception cref="MemorySourceException">It cannot be opened.</exception>
+    /// <exception cref="PlatformNotSupportedException">On Windows, where no path leads to a handle.</exception>
     public static SafeFileHandle Open(string path, long lengthBytes, string endPoint, bool readOnly = false)
     {
+        if (OperatingSystem.IsWindows())
+        {
+            throw new PlatformNotSupportedException("On Windows a server's memory is shared over a pipe only: use its pipe end point instead of gRPC.");
+        }
+
         // Nothing else is opened: a path of the server's choice could be a device or a pipe that hangs.
         if (!DescriptorPath().IsMatch(path))
         {

@@ -203,7 +203,7 @@ internal sealed partial class ServerMemorySource
             var at = address;
             foreach (var segment in segments)
             {
-                segment.MapAt(at, _options.EndPoint.ToString());
+                segment.MapAt(_range, at, _options.EndPoint.ToString());
                 at += (nint)segment.LengthBytes;
             }
 

@@ -14,7 +14,7 @@ internal sealed partial class ServerMemorySource : IMemorySource, IPoolClientObs
     private readonly IHostPinner? _pinner;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly AddressRange _range;
+    private readonly IAddressRange _range;
     private readonly PoolClient _client;
     private readonly Outbox _outbox;
     private readonly TrimPump _trims;
@@ -32,14 +32,14 @@ internal sealed partial class ServerMemorySource : IMemorySource, IPoolClientObs
     /// <param name="time">For deadlines and heartbeats.</param>
     /// <param name="logger">For connections and leases.</param>
     /// <exception cref="MemorySourceException">There are not enough addresses for the capacity.</exception>
-    /// <exception cref="PlatformNotSupportedException">Not on Linux.</exception>
+    /// <exception cref="PlatformNotSupportedException">Neither on Linux nor on Windows.</exception>
     public ServerMemorySource(PoolClientOptions options, PoolTransport transport, IHostPinner? pinner, TimeProvider time, ILogger logger)
     {
         _options = options;
         _pinner = options.Pinning == SegmentPinning.None ? null : pinner;
         _time = time;
         _logger = logger;
-        _range = new AddressRange(options.CapacityBytes);
+        _range = IAddressRange.Create(options.CapacityBytes);
         _trims = new TrimPump(logger);
         _client = new PoolClient(options, transport, this, time, logger);
         _outbox = new Outbox(_client, options.EndPoint, logger);

@@ -193,14 +193,14 @@ internal sealed class ServerModelStore : IModelStore, IPoolClientObserver, IAsyn
     private OpenModel Map(Token session, Token id, ModelAnswer answer)
     {
         var mappedBytes = answer.MappedBytes;
-        var range = new AddressRange(mappedBytes);
+        var range = IAddressRange.Create(mappedBytes);
         var address = range.Take(mappedBytes);
         try
         {
             var at = address;
             foreach (var segment in answer.Segments)
             {
-                segment.MapAt(at, _endPoint.ToString(), readOnly: true);
+                segment.MapAt(range, at, _endPoint.ToString(), readOnly: true);
                 at += (nint)segment.LengthBytes;
             }
         }

@@ -93,7 +93,7 @@ internal sealed class LoopbackChannel(
         {
             foreach (var file in message.Files)
             {
-                files.Add(SocketNative.Duplicate(file));
+                files.Add(Descriptors.Duplicate(file));
             }
         }
         catch

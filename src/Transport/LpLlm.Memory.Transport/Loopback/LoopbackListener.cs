@@ -64,10 +64,10 @@ internal sealed class LoopbackListener(
     {
         Description = $"this process (pid {Environment.ProcessId})",
         ProcessId = Environment.ProcessId,
-        UserId = OperatingSystem.IsLinux() ? SocketNative.GetUserId() : null,
+        UserId = Descriptors.AreSupported ? ProcessUser.Id : null,
         GroupId = OperatingSystem.IsLinux() ? SocketNative.GetGroupId() : null,
         Exited = new TaskCompletionSource().Task,
-        PassesFiles = OperatingSystem.IsLinux(),
+        PassesFiles = Descriptors.AreSupported,
         IsThisProcess = true,
     };
 
