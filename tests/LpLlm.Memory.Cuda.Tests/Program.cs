@@ -1,5 +1,5 @@
 using LpLlm.Memory.Cuda.Children;
-using LpLlm.Memory.Cuda.Running;
+using LpLlm.Memory.Running;
 
 namespace LpLlm.Memory.Cuda;
 

@@ -11,7 +11,7 @@ internal sealed class PoolHosts : IDisposable
     private readonly List<ServiceProvider> _providers = [];
     private readonly string _folder = Directory.CreateTempSubdirectory("lpllm-pool-").FullName;
 
-    public string PipeEndPoint => $"pipe://{_folder}/pool.sock";
+    public string PipeEndPoint => OperatingSystem.IsWindows() ? $"pipe:///{Path.GetFileName(_folder)}" : $"pipe://{_folder}/pool.sock";
 
     /// <summary>A pool of exactly that capacity in one slab, and a server of 64 MiB for it.</summary>
     public IPinnedMemoryPool CreatePool(long capacityBytes, string endPoint)

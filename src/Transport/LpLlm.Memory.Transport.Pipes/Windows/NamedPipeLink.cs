@@ -35,7 +35,7 @@ internal sealed class NamedPipeLink(PipeStream stream, NamedPipeClient? client) 
             }
 
             var memory = writer.GetMemory(Math.Min(_unread, MostBytes));
-            var count = await stream.ReadAsync(memory[..Math.Min(_unread, memory.Length)]).ConfigureAwait(false);
+            var count = await ReadAsync(memory[..Math.Min(_unread, memory.Length)]).ConfigureAwait(false);
             writer.Advance(count);
             _unread -= count;
             return count;
@@ -138,8 +138,27 @@ internal sealed class NamedPipeLink(PipeStream stream, NamedPipeClient? client) 
         return true;
     }
 
-    private async ValueTask<bool> ReadAllAsync(Memory<byte> bytes) =>
-        await stream.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false).ConfigureAwait(false) == bytes.Length;
+    private async ValueTask<bool> ReadAllAsync(Memory<byte> bytes)
+    {
+        while (bytes.Length > 0 && await ReadAsync(bytes).ConfigureAwait(false) is > 0 and var count)
+        {
+            bytes = bytes[count..];
+        }
+
+        return bytes.Length == 0;
+    }
+
+    /// <summary>Reads what there is. No bytes are the end only where the pipe is broken: a write of none wakes its reader, too.</summary>
+    private async ValueTask<int> ReadAsync(Memory<byte> bytes)
+    {
+        int count;
+        do
+        {
+            count = await stream.ReadAsync(bytes).ConfigureAwait(false);
+        }
+        while (count == 0 && stream.IsConnected);
+        return count;
+    }
 
     /// <summary>Windows ends what is under way when its handle is closed; this end did that.</summary>
     private static ObjectDisposedException Disposed(OperationCanceledException e) => new("The connection was closed by this end.", e);

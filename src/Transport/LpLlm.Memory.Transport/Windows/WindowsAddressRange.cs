@@ -69,20 +69,17 @@ internal sealed class WindowsAddressRange(long capacityBytes) : IAddressRange
         }
 
         var view = ViewCalls.Map(file, readOnly ? ViewCalls.Read : ViewCalls.Write, 0, 0, (nint)lengthBytes, address);
-        var failure = view == 0
-            ? Failure("MapViewOfFileEx", lengthBytes, "Another part of this process took the addresses at that very moment, or the section is shorter: try again.")
-            : null;
-        if (failure is null)
+        if (view == 0)
         {
-            Record(address, lengthBytes, isView: true);
-        }
-
-        ReserveAgain(start, address - start);
-        ReserveAgain(address + (nint)lengthBytes, start + (nint)reservedBytes - address - (nint)lengthBytes);
-        if (failure is not null)
-        {
+            var failure = Failure(
+                "MapViewOfFileEx", lengthBytes, "The section is shorter, or another part of this process took the addresses at that very moment: try again.");
+            ReserveAgain(start, (nint)reservedBytes);
             throw failure;
         }
+
+        Record(address, lengthBytes, isView: true);
+        ReserveAgain(start, address - start);
+        ReserveAgain(address + (nint)lengthBytes, start + (nint)reservedBytes - address - (nint)lengthBytes);
     }
 
     public void Return(nint address, long lengthBytes)

@@ -10,7 +10,8 @@ internal static partial class MemoryCalls
 {
     public const nint ThisProcess = -1;
     public const nint PageFile = -1;
-    public const uint ReserveAndCommit = 0x3000;
+    public const uint Commit = 0x1000;
+    public const uint Reserve = 0x2000;
     public const uint Release = 0x8000;
     public const uint ReadWrite = 4;
     public const uint Committed = 0x8000000;
@@ -53,8 +54,8 @@ internal static partial class MemoryCalls
     [LibraryImport("kernel32", EntryPoint = "CreateFileMappingW", SetLastError = true, StringMarshalling = StringMarshalling.Utf16)]
     public static partial SafeFileHandle CreateSection(nint file, nint security, uint protection, uint lengthHigh, uint lengthLow, string name);
 
-    [LibraryImport("kernel32", EntryPoint = "MapViewOfFile", SetLastError = true)]
-    public static partial nint Map(SafeFileHandle section, uint access, uint offsetHigh, uint offsetLow, nint length);
+    [LibraryImport("kernel32", EntryPoint = "MapViewOfFileEx", SetLastError = true)]
+    public static partial nint Map(SafeFileHandle section, uint access, uint offsetHigh, uint offsetLow, nint length, nint address);
 
     [LibraryImport("kernel32", EntryPoint = "UnmapViewOfFile", SetLastError = true)]
     [return: MarshalAs(UnmanagedType.Bool)]

@@ -1,8 +1,8 @@
 using Xunit.Abstractions;
 
-namespace LpLlm.Memory.Cuda.Running;
+namespace LpLlm.Memory.Running;
 
-/// <summary>xunit's options: its defaults, but one test at a time, because there is one GPU to share.</summary>
+/// <summary>xunit's options: its defaults, but one test at a time: they share a GPU, or the machine.</summary>
 internal sealed class FrameworkOptions : ITestFrameworkDiscoveryOptions, ITestFrameworkExecutionOptions
 {
     private readonly Dictionary<string, object?> _values = new()

@@ -3,7 +3,7 @@ using System.Diagnostics;
 using Xunit.Abstractions;
 using Xunit.Sdk;
 
-namespace LpLlm.Memory.Cuda.Running;
+namespace LpLlm.Memory.Running;
 
 /// <summary>Runs this assembly's tests one by one and prints each, where neither an SDK nor a test host is installed.</summary>
 internal static class AssemblyRun

@@ -1,0 +1,3 @@
+global using FluentAssertions;
+global using LpLlm.Memory.TestKit;
+global using Xunit;
