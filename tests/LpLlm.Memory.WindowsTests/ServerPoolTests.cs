@@ -44,6 +44,21 @@ public sealed class ServerPoolTests : IDisposable
     }
 
     [Fact]
+    public async Task ServerIsStartedAnew_AnotherProcessShowsItsMemoryAndLosesItWhenItIsKilled()
+    {
+        var first = _hosts.CreateServer(_hosts.PipeEndPoint);
+        using var client = HoldingClient.Start(_hosts.PipeEndPoint);
+        await TestTimeouts.UntilAsync(() => first.Engine!.GetStatistics().LeasedBytes == HoldingClient.LengthBytes);
+        await first.DisposeAsync();
+
+        var second = _hosts.CreateServer(_hosts.PipeEndPoint);
+
+        await TestTimeouts.UntilAsync(() => second.Engine!.GetStatistics().LeasedBytes == HoldingClient.LengthBytes);
+        client.Kill();
+        await TestTimeouts.UntilAsync(() => second.Engine!.GetStatistics() is { LeasedBytes: 0, PendingBytes: 0, ReclaimedLeases: 1 });
+    }
+
+    [Fact]
     public void Rent_FromAServer_IsPageLockedAndShared()
     {
         using var lease = _hosts.CreatePool(8 * MiB, _hosts.PipeEndPoint).Rent(MiB);

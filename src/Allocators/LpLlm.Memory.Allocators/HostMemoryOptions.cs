@@ -9,7 +9,7 @@ public abstract class HostMemoryOptions : PinnedPoolOptions
     {
     }
 
-    /// <summary>Which pages back the memory. Default <see cref="HugePageMode.Auto"/>; a log line says what each region got.</summary>
+    /// <summary>Which pages back the memory. Default <see cref="HugePageMode.Auto"/>; a log line says what each region got. On Windows ordinary ones, and <see cref="HugePageMode.Require"/> is refused.</summary>
     public HugePageMode HugePages { get; set; }
 
     /// <summary>
@@ -26,7 +26,7 @@ public abstract class HostMemoryOptions : PinnedPoolOptions
 
     /// <summary>
     /// The NUMA node whose memory is used, and no other's. Default null: the kernel chooses, as a rule the node of the thread that
-    /// populates. 0 to 1023; a node that does not exist is refused when memory is taken.
+    /// populates. 0 to 1023; a node that does not exist is refused when memory is taken, on Windows any.
     /// </summary>
     public int? NumaNode { get; set; }
 

@@ -91,14 +91,14 @@ public sealed class PoolServerOptions
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// Where to listen: <c>pipe:///path</c>, <c>grpc://host:port</c> and <c>grpc+unix:///path</c> (both need <c>AddGrpcPoolTransport</c>), and
+    /// Where to listen: <c>pipe:///path</c> (on Windows <c>pipe:///name</c>), <c>grpc://host:port</c> and <c>grpc+unix:///path</c> (both need <c>AddGrpcPoolTransport</c>), and
     /// <c>embedded</c>, for pools of this process, which is always there; alone it means nowhere else. Default none: one pipe,
-    /// <c>pool.sock</c> in the user's private runtime directory.
+    /// <c>pool.sock</c> in the user's private runtime directory; on Windows <c>sllm-store-SID</c>, with the user's SID.
     /// </summary>
     public IList<string> EndPoints { get; } = [];
 
     /// <summary>
-    /// Users who may connect beside root and the server's own, by name or number. Default none. With any, sockets are open to all users, and the server
+    /// Users who may connect beside root and the server's own, by name or number. Default none; on Windows nobody else can be served. With any, sockets are open to all users, and the server
     /// decides by the system's word who connects; the socket's folder must let them pass.
     /// </summary>
     public IList<string> AllowedUsers { get; } = [];

@@ -6,7 +6,7 @@ namespace LpLlm.Memory;
 public sealed class ServerPinnedPoolOptions : PinnedPoolOptions
 {
     /// <summary>
-    /// The server: <c>pipe:///path</c>, <c>grpc://host:port</c> or <c>grpc+unix:///path</c> (both need <c>AddGrpcPoolTransport</c>, and a server
+    /// The server: <c>pipe:///path</c> (on Windows <c>pipe:///name</c>), <c>grpc://host:port</c> or <c>grpc+unix:///path</c> (both need <c>AddGrpcPoolTransport</c>, and a server
     /// on this host and of this user), or <c>embedded</c> for the one of this process (<c>AddPoolServer</c>). Required.
     /// </summary>
     public string EndPoint { get; set; } = "";

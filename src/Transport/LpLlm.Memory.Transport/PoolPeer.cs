@@ -9,7 +9,7 @@ public sealed record PoolPeer
     /// <summary>The process, or null where the transport cannot tell. Never what the client says of itself.</summary>
     public int? ProcessId { get; init; }
 
-    /// <summary>The user, or null where the transport cannot tell.</summary>
+    /// <summary>The user, or null where the transport cannot tell. On Windows the last part of its SID.</summary>
     public uint? UserId { get; init; }
 
     /// <summary>The user's main group, or null where the transport cannot tell.</summary>

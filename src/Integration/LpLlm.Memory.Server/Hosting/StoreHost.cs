@@ -28,6 +28,11 @@ internal static class StoreHost
 
     public static IHost Build(StartOptions options)
     {
+        if (OperatingSystem.IsWindows())
+        {
+            throw new PlatformNotSupportedException("sllm-store start needs Linux, for its models and gRPC. On Windows embed the pool server in a host: AddPoolServer.");
+        }
+
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
         if (options.ConfigFile is { } file)
         {

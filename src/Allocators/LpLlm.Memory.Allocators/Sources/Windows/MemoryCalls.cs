@@ -18,6 +18,7 @@ internal static partial class MemoryCalls
     public const uint MapWrite = 2;
     public const uint MapRead = 4;
     public const int ObjectName = 1;
+    public const int ObjectKind = 2;
     public const int AlreadyExists = 183;
     public const int WorkingSetQuota = 1453;
 

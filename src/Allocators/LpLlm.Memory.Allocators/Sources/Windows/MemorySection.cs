@@ -34,19 +34,13 @@ internal static class MemorySection
     }
 
     /// <summary>Tells a section from all others; null for what <see cref="Create"/> has not made.</summary>
-    public static unsafe ulong? Identify(SafeFileHandle section)
+    public static ulong? Identify(SafeFileHandle section)
     {
-        // UNICODE_STRING: length in bytes (2), room (2), on 8 the pointer to the text, which follows.
-        var buffer = stackalloc byte[MaxNameBytes];
-        if (MemoryCalls.Query(section, MemoryCalls.ObjectName, buffer, MaxNameBytes, out _) != 0)
-        {
-            return null;
-        }
-
-        var name = new ReadOnlySpan<char>((void*)*(nint*)(buffer + sizeof(long)), *(ushort*)buffer / sizeof(char));
+        // The kind first: asking a pipe for its name can hang.
+        var name = Read(section, MemoryCalls.ObjectKind) == "Section" ? Read(section, MemoryCalls.ObjectName) : "";
         var start = name.LastIndexOf('\\') + 1;
         return name[start..].StartsWith(NamePrefix, StringComparison.Ordinal)
-            && ulong.TryParse(name[(start + NamePrefix.Length)..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var id)
+            && ulong.TryParse(name.AsSpan(start + NamePrefix.Length), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var id)
                 ? id
                 : null;
     }
@@ -57,4 +51,13 @@ internal static class MemorySection
         MemoryCalls.Duplicate(MemoryCalls.ThisProcess, section, MemoryCalls.ThisProcess, out var copy, MemoryCalls.MapRead, inherit: false, options: 0)
             ? copy
             : throw MemoryCalls.Failure("DuplicateHandle", 0, "The process may have no more handles: close some.");
+
+    /// <summary>What Windows says first of a handle's object: a UNICODE_STRING with length in bytes (2), room (2), and on 8 the pointer to its text.</summary>
+    private static unsafe string Read(SafeFileHandle handle, int kind)
+    {
+        var buffer = stackalloc byte[MaxNameBytes];
+        return MemoryCalls.Query(handle, kind, buffer, MaxNameBytes, out _) == 0
+            ? new string((char*)*(nint*)(buffer + sizeof(long)), 0, *(ushort*)buffer / sizeof(char))
+            : "";
+    }
 }
