@@ -847,7 +847,9 @@ public abstract class PoolTransportContract
     /// <summary>A descriptor of a file without a name.</summary>
     private static SafeFileHandle OpenFile()
     {
-        var path = Path.GetTempFileName();
+        // In memory, where there is such a folder: transports may pass no other files.
+        var path = Directory.Exists("/dev/shm") ? Path.Combine("/dev/shm", Path.GetRandomFileName()) : Path.GetTempFileName();
+        File.WriteAllBytes(path, []);
         return File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete, FileOptions.DeleteOnClose);
     }
 

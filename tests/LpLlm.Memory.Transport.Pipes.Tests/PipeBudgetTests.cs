@@ -42,8 +42,8 @@ public sealed class PipeBudgetTests : IAsyncLifetime, IDisposable
     [Fact]
     public async Task Row29_TwoClientsHoldAllDescriptors_AThirdsMessageIsTakenAllTheSame()
     {
-        var name = Path.Combine(Path.GetDirectoryName(_directory.SocketFile)!, "sent");
-        using var file = File.OpenHandle(name, FileMode.Create, FileAccess.Write);
+        var name = Path.Combine("/dev/shm", Path.GetRandomFileName());
+        using var file = File.OpenHandle(name, FileMode.Create, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete, FileOptions.DeleteOnClose);
         var (first, second, third) = (await GreetAsync(1), await GreetAsync(2), await GreetAsync(3));
         first.Send(RawClient.Frame(1, 100, files: 200)[..20], Repeat(file, 149));
         second.Send(RawClient.Frame(1, 100, files: 200)[..20], Repeat(file, 151));
@@ -60,8 +60,8 @@ public sealed class PipeBudgetTests : IAsyncLifetime, IDisposable
     [Fact]
     public async Task Row29_MoreDescriptorsThanThereIsRoomFor_EndTheirOwnConnection()
     {
-        var name = Path.Combine(Path.GetDirectoryName(_directory.SocketFile)!, "sent");
-        using var file = File.OpenHandle(name, FileMode.Create, FileAccess.Write);
+        var name = Path.Combine("/dev/shm", Path.GetRandomFileName());
+        using var file = File.OpenHandle(name, FileMode.Create, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete, FileOptions.DeleteOnClose);
         var client = await GreetAsync(1);
 
         client.Send(RawClient.Frame(1, 100, files: 400)[..20], Repeat(file, 200));

@@ -424,8 +424,8 @@ public sealed class PipeServerTests : IDisposable
 
     private static FileStream OpenStream(out string name)
     {
-        name = Path.GetTempFileName();
-        return new FileStream(name, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete, 1, FileOptions.DeleteOnClose);
+        name = Path.Combine("/dev/shm", Path.GetRandomFileName());
+        return new FileStream(name, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete, 1, FileOptions.DeleteOnClose);
     }
 
     private static Microsoft.Win32.SafeHandles.SafeFileHandle OpenFile(out string name) => OpenStream(out name).SafeFileHandle;

@@ -5,7 +5,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace LpLlm.Memory.Transport.Pipes.Unix;
 
-/// <summary>A Unix socket; descriptors travel by SCM_RIGHTS. An idle one holds no buffer.</summary>
+/// <summary>A Unix socket; descriptors of memory files travel by SCM_RIGHTS, and no others. An idle one holds no buffer.</summary>
 /// <param name="socket">Connected.</param>
 /// <param name="stuckTimeout">How long descriptors may wait to leave.</param>
 /// <param name="time">For retries.</param>
@@ -19,6 +19,10 @@ internal sealed class SocketLink(Socket socket, TimeSpan stuckTimeout, TimeProvi
 
     private bool _mayHaveMore;
     private int _fillBytes = LeastBytes;
+    private Action<SafeFileHandle>? _admit;
+    private Action<SafeFileHandle> _receive = static file => file.Dispose();
+    private bool _hasForeign;
+    private int _isDisposed;
 
     public override async ValueTask<int> ReceiveAsync(IBufferWriter<byte> writer, Action<SafeFileHandle> receive)
     {
@@ -30,7 +34,8 @@ internal sealed class SocketLink(Socket socket, TimeSpan stuckTimeout, TimeProvi
                 await socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None).ConfigureAwait(false);
             }
 
-            var count = Receive(writer, receive);
+            _receive = receive;
+            var count = Receive(writer);
             if (count != SocketFiles.NotNow)
             {
                 return count;
@@ -45,16 +50,70 @@ internal sealed class SocketLink(Socket socket, TimeSpan stuckTimeout, TimeProvi
 
     public override PoolPeer Identify() => SocketPeer.Identify(socket, passesFiles: true);
 
-    public override void Dispose() => socket.Dispose();
+    public override void Dispose()
+    {
+        if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
+        {
+            TakeRest();
+            socket.Dispose();
+        }
+    }
 
-    private int Receive(IBufferWriter<byte> writer, Action<SafeFileHandle> receive)
+    private int Receive(IBufferWriter<byte> writer)
     {
         var bytes = writer.GetSpan(_fillBytes);
-        var count = SocketFiles.Receive(socket, bytes, receive);
+        var count = SocketFiles.Receive(socket, bytes, _admit ??= Admit);
+        if (_hasForeign)
+        {
+            throw new FrameException("A descriptor came that leads to no memory file: no others are passed here.");
+        }
+
         _mayHaveMore = count == bytes.Length;
         _fillBytes = _mayHaveMore ? Math.Min(2 * _fillBytes, MostBytes) : LeastBytes;
         writer.Advance(Math.Max(count, 0));
         return count;
+    }
+
+    private void Admit(SafeFileHandle file)
+    {
+        if (ForeignFiles.IsMemory(file))
+        {
+            _receive(file);
+        }
+        else
+        {
+            _hasForeign = true;
+            ForeignFiles.Close(file, SocketPeer.FindUser(socket));
+        }
+    }
+
+    /// <summary>Descriptors that nobody has read would be closed by the kernel with the socket, on this thread: see <see cref="ForeignFiles"/>.</summary>
+    private void TakeRest()
+    {
+        try
+        {
+            socket.Shutdown(SocketShutdown.Both); // nothing comes after it
+            Span<byte> rest = stackalloc byte[LeastBytes];
+            while (SocketFiles.Receive(socket, rest, Drop) > 0)
+            {
+            }
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException or FrameException)
+        {
+            // The other end was faster, or this process has no descriptor left to take any.
+        }
+
+        void Drop(SafeFileHandle file)
+        {
+            if (ForeignFiles.IsMemory(file))
+            {
+                file.Dispose();
+            }
+            else
+            {
+                ForeignFiles.Close(file, SocketPeer.FindUser(socket));
+            }
+        }
     }
 
     private async ValueTask<int> SendWithFilesAsync(ReadOnlyMemory<byte> bytes, FileChunk files)

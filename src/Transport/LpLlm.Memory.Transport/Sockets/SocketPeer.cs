@@ -33,6 +33,15 @@ internal static class SocketPeer
         return Describe(credentials[..length], passesFiles, processId => Watch(processId, () => OpenPeer(socket)));
     }
 
+    /// <summary>Whose process connected; <see cref="uint.MaxValue"/> where the kernel does not say.</summary>
+    public static uint FindUser(Socket socket)
+    {
+        Span<byte> credentials = stackalloc byte[12];
+        return socket.GetRawSocketOption(SocketNative.SocketLevel, SocketNative.PeerCredentials, credentials) == credentials.Length
+            ? BinaryPrimitives.ReadUInt32LittleEndian(credentials[4..])
+            : uint.MaxValue;
+    }
+
     /// <summary>Reads a struct ucred. No credentials (pid 0, uid -1) are no identity, and above all not that of root.</summary>
     internal static PoolPeer Describe(ReadOnlySpan<byte> credentials, bool passesFiles, Func<int, Task?> watch)
     {

@@ -11,12 +11,18 @@ internal sealed class UserConnections(int maxConnections, uint ownUserId)
     private int MaxOfOther { get; } = Math.Max(1, maxConnections / 4);
 
     /// <summary>Counts a connection until <see cref="Leave"/>.</summary>
-    /// <exception cref="PoolFaultException">The user has too many; this one is not counted.</exception>
+    /// <exception cref="PoolFaultException">The user has too many, or has sent too much that cannot be closed; this one is not counted.</exception>
     public void Enter(PoolPeer peer)
     {
         if (Counted(peer) is not { } user)
         {
             return;
+        }
+
+        if (ForeignFiles.CountPending(user) is > ForeignFiles.MostPending and var pending)
+        {
+            throw new PoolFaultException(
+                PoolFaultCode.ResourceExhausted, $"User {user} has sent {pending} descriptors that lead to no memory and cannot be closed. End what keeps them open.");
         }
 
         lock (_counts)
