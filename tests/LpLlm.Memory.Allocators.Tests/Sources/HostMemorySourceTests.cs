@@ -7,7 +7,7 @@ namespace LpLlm.Memory.Tests.Sources;
 public sealed class HostMemorySourceTests : IDisposable
 {
     private const long MiB = 1 << 20;
-    private const long GiB = 1 << 30;
+    private const long Piece = 128 * MiB;
 
     // No reserved pages, whatever this machine has: they count neither as resident nor as locked.
     private readonly Folders _sys = new Folders().Write("kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
@@ -40,13 +40,13 @@ public sealed class HostMemorySourceTests : IDisposable
     }
 
     [Fact]
-    public async Task Reserve_AboveOneGiB_PinsInPiecesOfAtMostOneGiB()
+    public async Task Reserve_AboveOnePiece_PinsInPiecesOfAtMost128MiB()
     {
         var reports = new List<long>();
-        var region = await CreateSut().ReserveAsync((2 * GiB) + (4 * MiB), new Reports(reports)).DefaultTimeout();
+        var region = await CreateSut().ReserveAsync((2 * Piece) + (4 * MiB), new Reports(reports)).DefaultTimeout();
 
-        _pinner.Pinned.Values.Should().BeEquivalentTo([GiB, GiB, 4 * MiB]);
-        reports.Should().Equal(GiB, 2 * GiB, (2 * GiB) + (4 * MiB));
+        _pinner.Pinned.Values.Should().BeEquivalentTo([Piece, Piece, 4 * MiB]);
+        reports.Should().Equal(Piece, 2 * Piece, (2 * Piece) + (4 * MiB));
         region.Dispose();
         _pinner.Pinned.Should().BeEmpty();
     }
@@ -57,11 +57,11 @@ public sealed class HostMemorySourceTests : IDisposable
         _pinner.FailingPins.Add(2);
         var before = ProcessStatus.ReadBytes("VmSize:");
 
-        var act = async () => await CreateSut().ReserveAsync(GiB + (2 * MiB)).DefaultTimeout();
+        var act = async () => await CreateSut().ReserveAsync(8 * Piece).DefaultTimeout();
 
         (await act.Should().ThrowAsync<MemorySourceException>()).Which.Operation.Should().Be("fakelock");
         _pinner.Pinned.Should().BeEmpty();
-        (ProcessStatus.ReadBytes("VmSize:") - before).Should().BeLessThan(GiB / 2, "the mapping is gone");
+        (ProcessStatus.ReadBytes("VmSize:") - before).Should().BeLessThan(4 * Piece, "the mapping is gone");
     }
 
     [Fact]
@@ -69,7 +69,7 @@ public sealed class HostMemorySourceTests : IDisposable
     {
         _pinner.FailingPins.UnionWith([2, 3]);
         var sut = CreateSut(allowPageable: true);
-        using var pageable = await sut.ReserveAsync(GiB + (2 * MiB)).DefaultTimeout();
+        using var pageable = await sut.ReserveAsync(Piece + (2 * MiB)).DefaultTimeout();
         using var again = await sut.ReserveAsync(2 * MiB).DefaultTimeout();
         using var locked = await sut.ReserveAsync(2 * MiB).DefaultTimeout();
 

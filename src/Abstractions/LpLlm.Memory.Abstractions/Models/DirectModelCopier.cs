@@ -15,6 +15,8 @@ internal sealed class DirectModelCopier(nint address, DeviceCopiers copiers) : I
                 await transfer.CopyAsync(
                     address + (nint)range.SourceOffset, buffer.Address + (nint)range.TargetOffset, range.LengthBytes, cancellationToken).ConfigureAwait(false);
             }
+
+            transfer.WaitAwake();
         }
         finally
         {

@@ -19,7 +19,8 @@ public sealed partial class ModelHandle
     /// <summary>Copies tensors into one new buffer of a device: a storage that several tensors share once, each 256-byte aligned.</summary>
     /// <remarks>
     /// A model of a server is copied by the server, from memory that its driver knows: this process registers nothing. The model stays open until the
-    /// copy has ended, also when the handle is disposed meanwhile.
+    /// copy has ended, also when the handle is disposed meanwhile. The end of up to 16 MiB from this process's memory is waited for on the caller's
+    /// thread, 0.5 ms at most; of more, asynchronously.
     /// </remarks>
     /// <param name="device">The device.</param>
     /// <param name="names">Names of the tensors; null: all.</param>

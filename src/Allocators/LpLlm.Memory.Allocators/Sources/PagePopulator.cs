@@ -16,6 +16,8 @@ internal sealed class PagePopulator : IDisposable
     /// <summary>Work unit of one thread: long enough to hide the call, a multiple of a huge page, short enough to cancel within ms.</summary>
     private const long StepBytes = 8L << 20;
 
+    private const int ManyProcessors = 8;
+
     private readonly nint _address;
     private readonly long _lengthBytes;
     private readonly long _pieceBytes;
@@ -52,7 +54,9 @@ internal sealed class PagePopulator : IDisposable
             _pieces[i] = new CountdownEvent((int)Steps(LengthOf(i)));
         }
 
-        var count = Math.Min(Environment.ProcessorCount, _pieces.Sum(piece => piece.CurrentCount));
+        // One processor of many is left to whoever pins: else it waits for the end of a slice, some ms, each time that a piece is ready.
+        var processors = Environment.ProcessorCount < ManyProcessors ? Environment.ProcessorCount : Environment.ProcessorCount - 1;
+        var count = Math.Min(processors, _pieces.Sum(piece => piece.CurrentCount));
         if (count == 1)
         {
             Work();
