@@ -122,6 +122,15 @@ public sealed class PythonTests : IDisposable
         answers.Split('\n', StringSplitOptions.RemoveEmptyEntries).Should().HaveCount(4).And.StartWith(["OK", "OK"]).And.Subject.Skip(2).Should().NotContain("OK");
     }
 
+    [SkippableFact]
+    public async Task Descriptors_ToAServerThatTakesNone_AreRefusedToTheirSender()
+    {
+        Skip.If(Environment.OSVersion.Version < new Version(6, 16), "Needs SO_PASSRIGHTS, which Linux has from 6.16 on.");
+        await using var server = await StartAsync(unix: true);
+
+        (await PythonClient.RunAsync("descriptors.py", Target(server))).Trim().Should().Be("refused");
+    }
+
     /// <summary>Row 23 and S9: another user has clients of its own name, and cannot open the file of this one.</summary>
     [SkippableFact]
     public async Task S9_AnotherUser_NeitherFreesNorOpensALease()

@@ -12,6 +12,9 @@ internal sealed class ListenSocket(Uri endPoint, Socket socket, IDisposable? fil
 {
     private const int Backlog = 512;
 
+    /// <summary>SO_PASSRIGHTS.</summary>
+    private const int PassRights = 83;
+
     public Uri EndPoint { get; } = endPoint;
 
     public Socket Socket { get; } = socket;
@@ -40,7 +43,24 @@ internal sealed class ListenSocket(Uri endPoint, Socket socket, IDisposable? fil
     public static ListenSocket BindUnix(Uri endPoint, bool isForOtherUsers)
     {
         var (socket, file) = SocketFile.Bind(GrpcEndPoint.PathOf(endPoint), isForOtherUsers);
+        RefuseDescriptors(socket);
         return new ListenSocket(endPoint, socket, file);
+    }
+
+    /// <summary>
+    /// Nobody asks for descriptors here, so the kernel would close those that come within a read, on a thread of the server: which can take for ever
+    /// (<see cref="ForeignFiles"/>). From Linux 6.16 on it refuses them to their sender instead; connections inherit that.
+    /// </summary>
+    private static void RefuseDescriptors(Socket socket)
+    {
+        try
+        {
+            socket.SetRawSocketOption(SocketNative.SocketLevel, PassRights, BitConverter.GetBytes(0));
+        }
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.ProtocolOption)
+        {
+            // An older kernel: docs/operations.md says so.
+        }
     }
 
     public void Dispose()
