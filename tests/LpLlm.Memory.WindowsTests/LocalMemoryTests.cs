@@ -1,5 +1,6 @@
 using LpLlm.Memory.Sources;
 using LpLlm.Memory.Sources.Windows;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace LpLlm.Memory.Windows;
@@ -23,11 +24,21 @@ public sealed class LocalMemoryTests
     }
 
     [Fact]
+    public async Task LocalPool_Rent_IsPageLocked()
+    {
+        await using var provider = new ServiceCollection().AddLocalPinnedPool(o => o.CapacityBytes = 64 * MiB).Services.BuildServiceProvider();
+
+        using var lease = provider.GetRequiredService<IPinnedMemoryPool>().Rent(48 * MiB);
+
+        lease.AsSpan<byte>().Fill(1);
+        lease.Capabilities.Should().HaveFlag(PoolCapabilities.PageLocked);
+    }
+
+    [Fact]
     public void Pin_ManyThreads_AllLockAndGiveTheWorkingSetBack()
     {
         var pinner = new VirtualLockPinner();
         var memory = HostMapping.Create(32 * MiB, new PageChoice(PageKind.Small, Environment.SystemPageSize), shared: false);
-        MemoryCalls.GetWorkingSet(MemoryCalls.ThisProcess, out _, out _, out _).Should().BeTrue();
 
         Parallel.For(0, 32, i =>
         {
