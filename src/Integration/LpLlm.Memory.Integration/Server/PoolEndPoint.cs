@@ -12,8 +12,10 @@ internal static class PoolEndPoint
 
     public static bool IsEmbedded(string text) => text == Embedded;
 
-    /// <summary>The end point of a socket; what would mean something else in an address is escaped.</summary>
-    public static string OfSocket(string path) => $"pipe://{string.Join('/', Path.GetFullPath(path).Split('/').Select(Uri.EscapeDataString))}";
+    /// <summary>The end point of a socket, or of a pipe by its name on Windows; what would mean something else in an address is escaped.</summary>
+    public static string OfSocket(string path) => OperatingSystem.IsWindows()
+        ? $"pipe:///{Uri.EscapeDataString(path)}"
+        : $"pipe://{string.Join('/', Path.GetFullPath(path).Split('/').Select(Uri.EscapeDataString))}";
 
     /// <summary>Turns a text that was checked into an address.</summary>
     public static Uri Parse(string text) => IsEmbedded(text) ? EmbeddedUri : new Uri(text, UriKind.Absolute);

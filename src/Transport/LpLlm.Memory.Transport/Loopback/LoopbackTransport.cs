@@ -8,7 +8,7 @@ namespace LpLlm.Memory.Transport.Loopback;
 /// <summary>Client and server in one process: the embedded server's transport, and the fake of unit tests. Messages are encoded as on any other.</summary>
 /// <remarks>
 /// Each instance is a network of its own: <c>loopback://name</c> is known within it only. A handler starts on its caller's thread. Descriptors
-/// pass on Linux. The peer is this process, whose end the server does not outlive: so <see cref="PoolPeer.Exited"/> never completes. Its requests count
+/// pass on Linux and Windows. The peer is this process, whose end the server does not outlive: so <see cref="PoolPeer.Exited"/> never completes. Its requests count
 /// against no <see cref="PeerBudget"/>: nobody else can reach it, each is a copy of bytes that its caller holds itself meanwhile, and a connection that were
 /// given up to make room for a foreign client would be the host's own.
 /// </remarks>
