@@ -270,6 +270,18 @@ public sealed class GrpcServerTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task Accept_WhileAnotherUsersProcessesAreSearched_IsNotHeldUp()
+    {
+        var others = LoopbackTcpPeer.SearchOf(4_242);
+        await others.WaitAsync().DefaultTimeout();
+
+        await _client.CallAsync(Renew, RawGrpcClient.Frame()).DefaultTimeout();
+
+        _handler.Peers.Should().ContainSingle().Which.ProcessId.Should().Be(Environment.ProcessId);
+        others.Release();
+    }
+
+    [Fact]
     public async Task Accept_ClientThatCannotBeTold_IsRefused()
     {
         await using var listener = await BindAsync(new GrpcTransportSettings { Limits = Limits with { MaxConnections = 1 } });

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
@@ -12,8 +13,11 @@ namespace LpLlm.Memory.Transport.Grpc.Server;
 /// </summary>
 internal static class LoopbackTcpPeer
 {
-    /// <summary>One search at a time: a flood of connections must not take all threads to /proc.</summary>
-    private static readonly SemaphoreSlim Search = new(1);
+    /// <summary>
+    /// One search at a time for each user: a flood of connections must not take all threads to /proc, and a user with very many files to look through must
+    /// hold up nobody else.
+    /// </summary>
+    private static readonly ConcurrentDictionary<uint, SemaphoreSlim> Searches = new();
 
     private const int TableReads = 3;
 
@@ -40,7 +44,7 @@ internal static class LoopbackTcpPeer
 
         var user = new PoolPeer { Description = $"uid {entry.UserId} at {remote}", UserId = entry.UserId };
         var started = Stopwatch.GetTimestamp();
-        if (!mayComeIn(entry.UserId) || !await Search.WaitAsync(patience, cancellationToken).ConfigureAwait(false))
+        if (!mayComeIn(entry.UserId) || !await SearchOf(entry.UserId).WaitAsync(patience, cancellationToken).ConfigureAwait(false))
         {
             return user;
         }
@@ -51,9 +55,12 @@ internal static class LoopbackTcpPeer
         }
         finally
         {
-            Search.Release();
+            SearchOf(entry.UserId).Release();
         }
     }
+
+    /// <summary>The turn to search among that user's processes.</summary>
+    internal static SemaphoreSlim SearchOf(uint user) => Searches.GetOrAdd(user, static _ => new SemaphoreSlim(1));
 
     /// <summary>The client's own end in a table of the kernel: its local address is our remote one.</summary>
     internal static TcpTableEntry? Find(IEnumerable<string> lines, IPEndPoint remote, IPEndPoint local) => lines
