@@ -324,6 +324,26 @@ public class ServerMemorySourceFaultTests
     }
 
     [Fact]
+    public async Task Row13_ARevokedSharedLease_StaysUsable_AndGoesBackByItself()
+    {
+        await using var server = new ServerHarness();
+        await using var owner = server.CreateSource();
+        await using var reader = server.CreateSource();
+        var written = await owner.ReserveSharedAsync(2 * MiB, CancellationToken.None).DefaultTimeout();
+        Bytes(written).Fill(5);
+
+        server.Engine.Revoke(server.Engine.List().Single().Id, "maintenance");
+
+        await TestTimeouts.UntilAsync(() => server.Logger.Entries.Any(entry => entry.Id == 2038));
+        owner.HoldsRevoked.Should().BeFalse("no slab of the pool is wanted");
+        Bytes(written).IndexOfAnyExcept((byte)5).Should().Be(-1);
+        (await reader.Awaiting(s => s.AttachAsync(TokenOf(written), CancellationToken.None).DefaultTimeout()).Should()
+            .ThrowAsync<PoolRequestRejectedException>()).Which.Code.Should().Be((int)PoolFaultCode.Aborted);
+        written.Dispose();
+        await server.UntilEmptyAsync();
+    }
+
+    [Fact]
     public async Task Row13_RevokedWhileInUse_IsNeitherReusedNorTouchedUntilGivenBack()
     {
         await using var server = new ServerHarness(settings => settings with { TrimPatience = TimeSpan.Zero });

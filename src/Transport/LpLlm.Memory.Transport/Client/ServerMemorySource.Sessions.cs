@@ -95,6 +95,7 @@ internal sealed partial class ServerMemorySource
     private void Revoked(ulong leaseId, string reason)
     {
         long lengthBytes;
+        bool isShared;
         lock (_gate)
         {
             var lease = _leases.Find(held => held.IsKnown && held.Id == leaseId);
@@ -105,7 +106,7 @@ internal sealed partial class ServerMemorySource
 
             lease.IsRevoked = true;
             _growing = _growing == lease ? null : _growing;
-            lengthBytes = lease.LengthBytes;
+            (lengthBytes, isShared) = (lease.LengthBytes, lease.IsShared);
             if (lengthBytes == 0)
             {
                 TellUnsynchronized(lease, []);
@@ -114,7 +115,7 @@ internal sealed partial class ServerMemorySource
 
         // The regions stay mapped: only the pool knows which of them are idle, and gives those back.
         TransportLog.LeaseTakenAway(_logger, _options.EndPoint, lengthBytes, reason);
-        if (lengthBytes > 0)
+        if (lengthBytes > 0 && !isShared)
         {
             _trims.Request(long.MaxValue);
         }

@@ -59,14 +59,17 @@ internal sealed partial class ServerMemorySource : IMemorySource, IPoolClientObs
         set => _trims.Handler = value;
     }
 
-    /// <summary>Whether memory is held of a lease that the server wants back: what of it is idle by and by is to be given back.</summary>
+    /// <summary>
+    /// Whether memory is held of a lease that the server wants back: what of it is idle by and by is to be given back. What is shared goes back with its
+    /// region, so there is nothing to look for.
+    /// </summary>
     public bool HoldsRevoked
     {
         get
         {
             lock (_gate)
             {
-                return _leases.Exists(lease => lease is { IsRevoked: true, IsKnown: true, Segments.Count: > 0 });
+                return _leases.Exists(lease => lease is { IsRevoked: true, IsKnown: true, IsShared: false, Segments.Count: > 0 });
             }
         }
     }
