@@ -88,12 +88,91 @@ public sealed class CudaStreamTests
     [InlineData(10, 9, 10, 1)]
     [InlineData(10, 10, 9, 1)]
     [InlineData(10, 10, 10, 0)]
+    [InlineData(1L << 40, 1L << 40, 1L << 40, 1L << 24)]
+    [InlineData(10, 10, 1L << 40, 1L << 24)]
     public void Copy_RowsThatCannotBe_Throws(long row, long hostPitch, long devicePitch, long rows)
     {
         using var stream = _device.CreateStream();
 
         stream.Invoking(each => each.CopyToDevice(1, hostPitch, 1, devicePitch, row, rows)).Should().Throw<ArgumentOutOfRangeException>();
         _driver.CopyStreams.Should().BeEmpty();
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void P4_Copy_ALaterSliceIsRefused_ThrowsWithNothingUnderWay(int rows)
+    {
+        using var pinner = Pinner();
+        using var memory = new HostBytes(2 * SliceBytes);
+        pinner.Pin(memory.Address, memory.LengthBytes);
+        using var buffer = _device.Allocate(memory.LengthBytes);
+        using var stream = _device.CreateStream();
+        _driver.Registering = (address, _, _) => address == memory.Address ? CudaError.Success : CudaError.OutOfMemory;
+        var row = memory.LengthBytes / rows;
+
+        stream.Invoking(each => each.CopyToHost(buffer.Address, row, memory.Address, row, row - rows + 1, rows)).Should().Throw<CudaException>();
+
+        _driver.CopyStreams.Should().BeEmpty("whoever gets the exception gives the memory back");
+        pinner.Unpin(memory.Address, memory.LengthBytes);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task P4_Copy_RefusedBehindItsFirstPart_FailsTheFencesBehindIt(int rows)
+    {
+        using var pinner = Pinner();
+        using var memory = new HostBytes(2 * SliceBytes);
+        pinner.Pin(memory.Address, memory.LengthBytes);
+        using var half = _device.Allocate(SliceBytes);
+        using var stream = _device.CreateStream();
+        var row = memory.LengthBytes / rows;
+
+        stream.CopyToHost(half.Address, row, memory.Address, row, row - rows + 1, rows);
+        var fence = stream.Record();
+
+        await fence.Awaiting(each => each.WaitAsync().DefaultTimeout()).Should().ThrowAsync<CudaException>().WithMessage("*cuMemcpyDtoHAsync*");
+        fence.IsCompleted.Should().BeFalse();
+        _driver.CopyStreams.Should().HaveCount(2, "the first part was taken, so that the memory is in use");
+        pinner.Unpin(memory.Address, memory.LengthBytes);
+    }
+
+    [Fact]
+    public async Task Copy_OnTheSecondDevice_ASliceIsRegisteredMeanwhile_EventsAreStillOfItsContext()
+    {
+        var driver = new SimulatedCudaDriver(deviceCount: 2);
+        var runtime = new CudaRuntime(driver);
+        using var pinner = new CudaHostPinner(runtime, new CudaHostMemoryOptions { Registration = HostRegistration.Lazy, SliceBytes = SliceBytes });
+        using var memory = new HostBytes(2 * SliceBytes);
+        pinner.Pin(memory.Address, memory.LengthBytes);
+        using var buffer = runtime.Devices[1].Allocate(memory.LengthBytes);
+        using var stream = runtime.Devices[1].CreateStream();
+
+        stream.CopyToDevice(memory.Address, buffer.Address, 64);
+        stream.Record();
+        stream.CopyToDevice(memory.Address + SliceBytes, buffer.Address, SliceBytes);
+        await stream.Record().WaitAsync().DefaultTimeout();
+
+        pinner.Unpin(memory.Address, memory.LengthBytes);
+    }
+
+    [Fact]
+    public async Task Dispose_TheContextIsGone_DoesNotThrowAndFailsTheFences()
+    {
+        using var memory = new HostBytes(64);
+        var buffer = _device.Allocate(64);
+        var stream = _device.CreateStream();
+        stream.CopyToDevice(memory.Address, buffer.Address, 64);
+        var fence = stream.Record();
+        _driver.SetCurrentContext(0);
+        _driver.Failures["cuCtxSetCurrent"] = 999;
+
+        stream.Invoking(each => each.Dispose()).Should().NotThrow("it would hide why the device is given up, and keep the next stream");
+
+        await fence.Awaiting(each => each.WaitAsync().DefaultTimeout()).Should().ThrowAsync<CudaException>();
+        _driver.Failures.Clear();
+        buffer.Dispose();
     }
 
     [Fact]

@@ -34,14 +34,14 @@ internal sealed class CudaStream : IDeviceStream
 
     public void CopyToDevice(nint hostAddress, nint deviceAddress, long lengthBytes)
     {
-        Enter(lengthBytes);
-        CopyPieces(hostAddress, deviceAddress, lengthBytes, toDevice: true);
+        Enter(hostAddress, lengthBytes, lengthBytes);
+        CopyPieces(hostAddress, deviceAddress, lengthBytes, toDevice: true, isFirst: true);
     }
 
     public void CopyToHost(nint deviceAddress, nint hostAddress, long lengthBytes)
     {
-        Enter(lengthBytes);
-        CopyPieces(hostAddress, deviceAddress, lengthBytes, toDevice: false);
+        Enter(hostAddress, lengthBytes, lengthBytes);
+        CopyPieces(hostAddress, deviceAddress, lengthBytes, toDevice: false, isFirst: true);
     }
 
     public void CopyToDevice(nint hostAddress, long hostPitchBytes, nint deviceAddress, long devicePitchBytes, long rowBytes, long rowCount) =>
@@ -72,15 +72,21 @@ internal sealed class CudaStream : IDeviceStream
     {
         if (Interlocked.Exchange(ref _disposed, 1) == 0)
         {
-            _device.MakeCurrent();
             _fences.Close();
         }
     }
 
-    private void Enter(long lengthBytes)
+    private void Enter(nint host, long spanBytes, long lengthBytes)
     {
         ThrowIfDisposed();
         ArgumentOutOfRangeException.ThrowIfLessThan(lengthBytes, 1);
+
+        // All of it first: a registration that is refused leaves nothing under way. It may change the thread's context.
+        for (long at = 0; at < spanBytes;)
+        {
+            at += _runtime.HostRanges.Use(host + (nint)at, spanBytes - at);
+        }
+
         _device.MakeCurrent();
         _fences.BeforeWork(lengthBytes);
     }
@@ -88,7 +94,8 @@ internal sealed class CudaStream : IDeviceStream
     private void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed) != 0, typeof(IDeviceStream));
 
     /// <summary>The driver refuses a copy that leaves one registration, so it is cut where one ends.</summary>
-    private void CopyPieces(nint host, nint device, long lengthBytes, bool toDevice)
+    /// <returns>False when a part was refused behind others.</returns>
+    private bool CopyPieces(nint host, nint device, long lengthBytes, bool toDevice, bool isFirst)
     {
         for (long at = 0; at < lengthBytes;)
         {
@@ -96,20 +103,28 @@ internal sealed class CudaStream : IDeviceStream
             var code = toDevice
                 ? _runtime.Driver.CopyToDevice(device + (nint)at, host + (nint)at, piece, _handle)
                 : _runtime.Driver.CopyToHost(host + (nint)at, device + (nint)at, piece, _handle);
-            _runtime.Check(code, toDevice ? "cuMemcpyHtoDAsync" : "cuMemcpyDtoHAsync", piece);
+            if (!IsTaken(code, toDevice ? "cuMemcpyHtoDAsync" : "cuMemcpyDtoHAsync", piece, isFirst && at == 0))
+            {
+                return false;
+            }
+
             at += piece;
         }
+
+        return true;
     }
 
     private void CopyRows(nint host, long hostPitch, nint device, long devicePitch, long rowBytes, long rowCount, bool toDevice)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThan(rowBytes, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(rowCount, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(hostPitch, rowBytes);
         ArgumentOutOfRangeException.ThrowIfLessThan(devicePitch, rowBytes);
-        Enter(rowBytes > long.MaxValue / rowCount ? long.MaxValue : rowBytes * rowCount);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(rowCount, long.MaxValue / Math.Max(hostPitch, devicePitch));
+        Enter(host, (rowCount - 1) * hostPitch + rowBytes, rowBytes * rowCount);
         if (hostPitch == rowBytes && devicePitch == rowBytes)
         {
-            CopyPieces(host, device, rowBytes * rowCount, toDevice);
+            CopyPieces(host, device, rowBytes * rowCount, toDevice, isFirst: true);
             return;
         }
 
@@ -119,7 +134,11 @@ internal sealed class CudaStream : IDeviceStream
             var rows = Math.Max(hostPitch, devicePitch) <= MaxPitchBytes ? RowsWithin(hostRow, hostPitch, rowBytes, rowCount - row) : 0;
             if (rows < 2)
             {
-                CopyPieces(hostRow, deviceRow, rowBytes, toDevice);
+                if (!CopyPieces(hostRow, deviceRow, rowBytes, toDevice, isFirst: row == 0))
+                {
+                    return;
+                }
+
                 row++;
                 continue;
             }
@@ -127,9 +146,32 @@ internal sealed class CudaStream : IDeviceStream
             var copy = toDevice
                 ? RowCopy.ToDevice(hostRow, hostPitch, deviceRow, devicePitch, rowBytes, rows)
                 : RowCopy.ToHost(deviceRow, devicePitch, hostRow, hostPitch, rowBytes, rows);
-            _runtime.Check(_runtime.Driver.CopyRows(copy, _handle), "cuMemcpy2DAsync", rowBytes * rows);
+            if (!IsTaken(_runtime.Driver.CopyRows(copy, _handle), "cuMemcpy2DAsync", rowBytes * rows, row == 0))
+            {
+                return;
+            }
+
             row += rows;
         }
+    }
+
+    /// <summary>
+    /// Whoever gets an exception gives the memory back. So only the first part of a copy may throw; behind it a refusal is one of the device's
+    /// work, which the fences tell.
+    /// </summary>
+    private bool IsTaken(int code, string operation, long lengthBytes, bool isFirst)
+    {
+        if (isFirst)
+        {
+            _runtime.Check(code, operation, lengthBytes);
+        }
+        else if (code != CudaError.Success)
+        {
+            _fences.Fail(code, $"{operation} of {lengthBytes} B, a part of a copy,");
+            return false;
+        }
+
+        return true;
     }
 
     /// <summary>How many whole rows lie within one registration.</summary>

@@ -22,6 +22,7 @@ internal sealed unsafe partial class SimulatedCudaDriver(int seed = 1, int devic
     private readonly Random _random = new(seed);
     private readonly Dictionary<nint, Queue<object>> _streams = new() { [0] = new() };
     private readonly Dictionary<nint, Mark?> _events = [];
+    private readonly Dictionary<nint, nint> _contexts = []; // of streams and events
     private readonly Dictionary<nint, long> _allocated = [];
     private readonly Dictionary<nint, long> _opened = [];
     private readonly Dictionary<nint, long> _registered = [];
@@ -56,12 +57,6 @@ internal sealed unsafe partial class SimulatedCudaDriver(int seed = 1, int devic
     public void BreakDown(int code) => Under(() => _stickyError = code);
 
     public int Initialize() => Failures.GetValueOrDefault("cuInit");
-
-    public int GetVersion(out int version)
-    {
-        version = 13000;
-        return 0;
-    }
 
     public int GetDeviceCount(out int count)
     {
@@ -105,6 +100,11 @@ internal sealed unsafe partial class SimulatedCudaDriver(int seed = 1, int devic
 
     public int SetCurrentContext(nint context)
     {
+        if (Failures.TryGetValue("cuCtxSetCurrent", out var code))
+        {
+            return code;
+        }
+
         s_context = context;
         return 0;
     }
@@ -113,7 +113,11 @@ internal sealed unsafe partial class SimulatedCudaDriver(int seed = 1, int devic
     {
         var made = NextHandle();
         stream = made;
-        return Call("cuStreamCreate", () => _streams.Add(made, new()));
+        return Call("cuStreamCreate", () =>
+        {
+            _streams.Add(made, new());
+            _contexts.Add(made, s_context);
+        });
     }
 
     public int DestroyStream(nint stream) => Call("cuStreamDestroy", () =>
@@ -135,6 +139,7 @@ internal sealed unsafe partial class SimulatedCudaDriver(int seed = 1, int devic
         {
             EventsMade++;
             _events.Add(made, null);
+            _contexts.Add(made, s_context);
         });
     }
 
@@ -145,6 +150,11 @@ internal sealed unsafe partial class SimulatedCudaDriver(int seed = 1, int devic
         var mark = new Mark();
         return Failures.TryGetValue("cuEventRecord", out var code) ? code : Enqueue(stream, () =>
         {
+            if (stream != 0 && _contexts[eventHandle] != _contexts[stream])
+            {
+                throw new KeyNotFoundException(); // the context of the one has no such other
+            }
+
             _events[eventHandle] = mark;
             return new Action(() => mark.IsDone = true);
         });

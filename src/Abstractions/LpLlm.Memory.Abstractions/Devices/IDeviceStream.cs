@@ -7,8 +7,8 @@ namespace LpLlm.Memory;
 /// Host memory should be registered with the device's driver (<see cref="PoolCapabilities.DeviceVisible"/>): from any other a copy is slow and
 /// may be made before the call returns. It must stay untouched until a fence that was recorded later has completed. Lengths are at least 1;
 /// ranges are the caller's responsibility (the extensions that take a lease and a buffer check them). Every call throws
-/// <see cref="PinnedMemoryException"/> when the device refuses. Disposing does not wait: work that was enqueued is still done, and its
-/// fences still complete.
+/// <see cref="PinnedMemoryException"/> when the device refuses, and has enqueued nothing then; what is refused when a part of a copy is under way
+/// already is the failure of the stream's fences. Disposing does not wait: work that was enqueued is still done, and its fences still complete.
 /// </remarks>
 public interface IDeviceStream : IDisposable
 {

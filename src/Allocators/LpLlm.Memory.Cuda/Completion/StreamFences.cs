@@ -195,10 +195,20 @@ internal sealed class StreamFences(CudaDevice device, StreamHandle stream)
         }
     }
 
-    /// <summary>The stream goes; its fences still complete, and its events follow them. The owner's; the context is current.</summary>
+    /// <summary>No fence that has not completed ever does.</summary>
+    public void Fail(int code, string operation) =>
+        Interlocked.CompareExchange(ref _failure, CudaError.ToException(_runtime.Driver, code, operation), null);
+
+    /// <summary>The stream goes; its fences still complete, or fail, and its events follow them. The owner's.</summary>
     public void Close()
     {
-        if (Volatile.Read(ref _coveredNumber) < _lastNumber && Cover(out _) is var code and not CudaError.Success)
+        var code = device.TryMakeCurrent();
+        if (code == CudaError.Success && Volatile.Read(ref _coveredNumber) < _lastNumber)
+        {
+            code = Cover(out _);
+        }
+
+        if (code != CudaError.Success)
         {
             Fail(code, "cuEventRecord");
         }
@@ -294,9 +304,6 @@ internal sealed class StreamFences(CudaDevice device, StreamHandle stream)
         Volatile.Write(ref _completed, Math.Max(_completed, oldest.Number));
         _events.GiveBack(oldest.Event);
     }
-
-    private void Fail(int code, string operation) =>
-        Interlocked.CompareExchange(ref _failure, CudaError.ToException(_runtime.Driver, code, operation), null);
 
     private void Tell()
     {

@@ -6,7 +6,6 @@ internal static class CudaError
     public const int Success = 0;
     public const int InvalidValue = 1;
     public const int OutOfMemory = 2;
-    public const int NotInitialized = 3;
     public const int Deinitialized = 4;
     public const int StubLibrary = 34;
     public const int NoDevice = 100;

@@ -47,12 +47,11 @@ internal sealed class CudaHostPinner : IHostPinner, IDisposable
         var range = new HostRange(_registrar, address, lengthBytes, lengthBytes);
         try
         {
-            range.RegisterAll();
+            range.Use(address);
         }
         catch (CudaException refusal)
         {
-            var stuck = range.Unregister();
-            throw ToSourceException(refusal, stuck.Count == 0 ? refusal : new AggregateException([refusal, .. stuck]), lengthBytes);
+            throw ToSourceException(refusal, refusal, lengthBytes);
         }
 
         _runtime.HostRanges.Add(range);

@@ -29,16 +29,6 @@ internal sealed class HostRange
 
     public nint End => Address + (nint)LengthBytes;
 
-    /// <summary>Registers what is not yet.</summary>
-    /// <exception cref="CudaException">A piece was refused; others may be registered.</exception>
-    public void RegisterAll()
-    {
-        for (var piece = 0; piece < _pieces.Length; piece++)
-        {
-            Register(piece);
-        }
-    }
-
     /// <summary>Registers the piece with that byte, if that has not been done.</summary>
     /// <returns>Bytes from there to the end of the piece.</returns>
     public long Use(nint address)
