@@ -77,6 +77,24 @@ public sealed class DeviceModelTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task TheServersDeviceIsLostInTheMiddleOfACopy_TheBufferIsNeverFreed_ForItMayStillWrite()
+    {
+        var gate = new TaskCompletionSource();
+        _servers.Running = _ => gate.Task;
+        _models.Add("m", Length);
+        await StartAsync(new SimulatedDeviceSet(_servers));
+        using var handle = await OpenAsync("m");
+        var copying = handle.CopyToDeviceAsync(_clients).AsTask();
+        await TestTimeouts.UntilAsync(() => _servers.PendingOperations > 0);
+
+        _servers.Lose();
+
+        var failure = await copying.Awaiting(copy => copy.DefaultTimeout()).Should().ThrowAsync<ModelStoreException>();
+        failure.Which.Fault.Should().Be(ModelStoreFault.DeviceFailed);
+        _clients.LiveBuffers.Should().Be(1);
+    }
+
+    [Fact]
     public async Task AReplica_IsWrittenAndConfirmed_AndWhatIsWrongHasACodeThatSaysSo()
     {
         var data = _models.Add("m", Length);

@@ -167,6 +167,19 @@ public sealed class ModelHandleDeviceTests : IDisposable
     }
 
     [Fact]
+    public async Task ADeviceThatRefusesTheCopyAndTheBuffersEnd_LetsGoOfTheModel()
+    {
+        _device.RefusedOperations.Add(1);
+        _device.RefusedDisposals = 1;
+        var sut = Handle(Tensor("a", 0, 64));
+
+        await sut.Awaiting(handle => handle.CopyToDeviceAsync(_device).AsTask()).Should().ThrowAsync<PinnedMemoryException>();
+        sut.Dispose();
+
+        _owner.Disposals.Should().Be(1);
+    }
+
+    [Fact]
     public async Task ADeviceThatIsLost_KeepsTheModelAndTheBuffer_ForItMayStillCopy()
     {
         var gate = new TaskCompletionSource();

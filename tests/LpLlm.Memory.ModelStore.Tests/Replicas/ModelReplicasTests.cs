@@ -24,6 +24,34 @@ public class ModelReplicasTests
     }
 
     [Fact]
+    public async Task AnImportThatCannotBeClosed_DoesNotKeepTheOthersOpen()
+    {
+        await using var sut = new ReplicaHarness();
+        sut.Disk.Add("m", Length);
+        using var first = sut.Client[0].Allocate(1000);
+        using var second = sut.Client[0].Allocate(1000);
+        sut.Server[0].RefusedDisposals = 1;
+
+        await sut.StartAsync(Request("m", "r", (sut.Client[0].Uuid, [first.Export(), second.Export()], [new ReplicaChunk(0, 1000, 0, 1)])));
+        await sut.Awaiting(harness => harness.ConfirmAsync("m", "r")).Should().ThrowAsync<ModelStoreException>();
+
+        sut.Server[0].LiveBuffers.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task U1_AHandleThatLeadsNowhere_IsWhatTheClientIsTold_AlsoWhereTheOthersCannotBeClosed()
+    {
+        await using var sut = new ReplicaHarness();
+        sut.Disk.Add("m", Length);
+        using var live = sut.Client[0].Allocate(1000);
+        sut.Server[0].RefusedDisposals = 1;
+
+        var request = Request("m", "r", (sut.Client[0].Uuid, [live.Export(), new byte[64]], [new ReplicaChunk(0, 1000, 0, 0)]));
+
+        await sut.Awaiting(harness => harness.StartAsync(request)).Should().ThrowAsync<ArgumentException>().WithMessage("Handle 1 of device*");
+    }
+
+    [Fact]
     public async Task ALoadedModel_ComesToTwoDevicesAndSeveralAllocationsAtOnce()
     {
         await using var sut = new ReplicaHarness();

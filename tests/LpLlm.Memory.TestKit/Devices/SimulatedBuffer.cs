@@ -92,5 +92,10 @@ internal sealed class SimulatedBuffer(SimulatedDevice device, SimulatedAllocatio
 
         device.Forget(this);
         allocation.Release();
+        if (device.RefusedDisposals > 0)
+        {
+            device.RefusedDisposals--;
+            throw SimulatedFailure.Of("free", "REFUSED", LengthBytes, "This disposal was told to be refused.");
+        }
     }
 }

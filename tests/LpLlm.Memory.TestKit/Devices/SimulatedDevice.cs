@@ -57,6 +57,9 @@ public sealed class SimulatedDevice : IMemoryDevice
     /// <summary>Ordinals (from 1, over all streams) of the steps that are refused when they are enqueued.</summary>
     public HashSet<long> RefusedOperations { get; } = [];
 
+    /// <summary>So many disposals of buffers answer with a refusal, from the next one on.</summary>
+    public int RefusedDisposals { get; set; }
+
     /// <summary>
     /// Called by the stream's loop before each step, which begins when the task has completed: a test sees who runs, and holds a stream
     /// for a while or for ever. It is not waited for once the device is lost.

@@ -94,8 +94,8 @@ public sealed partial class ModelHandle
         {
             if (!isLost)
             {
-                allocated?.Dispose();
                 Release();
+                allocated?.Dispose(); // last: a device that refused the copy may refuse this too
             }
         }
     }

@@ -17,7 +17,7 @@ internal sealed class DeviceRegistration(Func<IHostPinner?> findPinner, nint add
     private IHostPinner? _pinner;
     private Task? _registering;
 
-    /// <summary>Registers, off the caller's thread; tries again after a failure.</summary>
+    /// <summary>Registers, off the caller's thread; goes on where it was after a failure.</summary>
     /// <exception cref="MemorySourceException">The driver refuses.</exception>
     public Task EnsureAsync()
     {
@@ -27,18 +27,10 @@ internal sealed class DeviceRegistration(Func<IHostPinner?> findPinner, nint add
         }
     }
 
-    /// <summary>Undoes it; before the memory is unmapped, and when nothing is copied any more.</summary>
+    /// <summary>Undoes it, or the part that was not refused; before the memory is unmapped, and when nothing is copied any more.</summary>
     /// <exception cref="MemorySourceException">The driver does not let go: the memory must stay mapped.</exception>
     public void Undo()
     {
-        lock (_gate)
-        {
-            if (_registering is null or { IsFaulted: true })
-            {
-                return;
-            }
-        }
-
         while (_pinned.Count > 0)
         {
             _pinner!.Unpin(_pinned[^1].Address, _pinned[^1].LengthBytes);
@@ -60,20 +52,12 @@ internal sealed class DeviceRegistration(Func<IHostPinner?> findPinner, nint add
             return;
         }
 
-        try
+        // What an earlier attempt has registered stays: the driver may refuse to undo that too.
+        for (long at = _pinned.Sum(piece => piece.LengthBytes); at < lengthBytes; at += PieceBytes)
         {
-            for (long at = 0; at < lengthBytes; at += PieceBytes)
-            {
-                var piece = (Address: address + (nint)at, LengthBytes: Math.Min(PieceBytes, lengthBytes - at));
-                pinner.Pin(piece.Address, piece.LengthBytes);
-                _pinned.Add(piece);
-            }
-        }
-        catch
-        {
-            _pinned.ForEach(piece => pinner.Unpin(piece.Address, piece.LengthBytes));
-            _pinned.Clear();
-            throw;
+            var piece = (Address: address + (nint)at, LengthBytes: Math.Min(PieceBytes, lengthBytes - at));
+            pinner.Pin(piece.Address, piece.LengthBytes);
+            _pinned.Add(piece);
         }
     }
 }

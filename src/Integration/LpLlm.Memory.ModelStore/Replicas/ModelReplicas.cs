@@ -135,25 +135,12 @@ internal sealed class ModelReplicas : IAsyncDisposable
 
         if (!isLost)
         {
-            var refusal = Close(imports);
+            var refusal = imports.Close();
             failure ??= refusal;
             use?.Dispose();
         }
 
         End(replica, failure);
-    }
-
-    private static PinnedMemoryException? Close(ReplicaImports imports)
-    {
-        try
-        {
-            imports.Dispose();
-            return null;
-        }
-        catch (PinnedMemoryException refusal)
-        {
-            return refusal;
-        }
     }
 
     private void End(Replica replica, Exception? failure)

@@ -1,7 +1,7 @@
 namespace LpLlm.Memory.Models;
 
-/// <summary>A client's allocations as they are open here, and the plans that say what goes into them. Disposing closes them.</summary>
-internal sealed class ReplicaImports : IDisposable
+/// <summary>A client's allocations as they are open here, and the plans that say what goes into them.</summary>
+internal sealed class ReplicaImports
 {
     private readonly List<IDeviceBuffer> _buffers = [];
     private readonly List<DevicePlan> _plans = [];
@@ -29,15 +29,29 @@ internal sealed class ReplicaImports : IDisposable
         }
         catch
         {
-            imports.Dispose();
+            _ = imports.Close(); // the client is told what was wrong first
             throw;
         }
     }
 
-    public void Dispose()
+    /// <summary>Closes every one that it can, also behind one that it cannot.</summary>
+    /// <returns>The first refusal; null if there was none.</returns>
+    public PinnedMemoryException? Close()
     {
-        _buffers.ForEach(buffer => buffer.Dispose());
-        _buffers.Clear();
+        PinnedMemoryException? first = null;
+        foreach (var buffer in _buffers)
+        {
+            try
+            {
+                buffer.Dispose();
+            }
+            catch (PinnedMemoryException refusal)
+            {
+                first ??= refusal;
+            }
+        }
+
+        return first;
     }
 
     private static IDeviceBuffer Import(ReplicaTarget target, int index)

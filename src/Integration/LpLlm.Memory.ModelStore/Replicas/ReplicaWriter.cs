@@ -44,7 +44,11 @@ internal sealed class ReplicaWriter : IDisposable
             catch (Exception failure)
             {
                 Interlocked.CompareExchange(ref first, failure, null); // the others are only stopped by it
-                lost |= failure is DeviceCopyLostException;
+                if (failure is DeviceCopyLostException)
+                {
+                    lost = true; // not |=, by which another device's failure could write an older false over it
+                }
+
                 await stop.CancelAsync().ConfigureAwait(false);
             }
         };

@@ -54,6 +54,9 @@ internal static class DeviceCopyCalls
         }
     }
 
+    /// <summary>Whether the server has answered, and the device may be at it all the same.</summary>
+    public static bool IsUnknown(PoolFaultCode code) => code is PoolFaultCode.Unknown or PoolFaultCode.DeadlineExceeded or PoolFaultCode.Cancelled;
+
     /// <summary>At 1 GB/s: a device beside which others copy, and memory that its driver has to be told of first.</summary>
     private static TimeSpan TimeOf(long lengthBytes) => TimeSpan.FromSeconds(lengthBytes / 1e9);
 

@@ -32,16 +32,13 @@ internal sealed partial class ServerMemorySource
         catch (PoolFaultException fault)
         {
             var failure = FaultCodec.ToException(fault, _options.EndPoint, lengthBytes);
-            throw IsUnknown(fault.Code) && direction == CopyDirection.ToHost ? new DeviceCopyLostException(failure) : failure;
+            throw DeviceCopyCalls.IsUnknown(fault.Code) && direction == CopyDirection.ToHost ? new DeviceCopyLostException(failure) : failure;
         }
         catch (PoolTransportException lost) when (direction == CopyDirection.ToHost)
         {
             throw new DeviceCopyLostException(lost); // nobody is left who could tell when it ends
         }
     }
-
-    /// <summary>Whether the server has answered, and the device may be at it all the same.</summary>
-    private static bool IsUnknown(PoolFaultCode code) => code is PoolFaultCode.Unknown or PoolFaultCode.DeadlineExceeded or PoolFaultCode.Cancelled;
 
     private List<DeviceCopyRequest> RequestsFor(
         PoolConnection connection, nint address, long lengthBytes, ExportedMemory memory, long memoryOffsetBytes)

@@ -49,7 +49,8 @@ internal sealed class ServerModelCopier(PoolClient client, Token session, ModelA
         }
         catch (PoolFaultException fault)
         {
-            throw FaultCodec.ToException(fault, connection.EndPoint, ranges.Sum(range => range.LengthBytes));
+            var failure = FaultCodec.ToException(fault, connection.EndPoint, ranges.Sum(range => range.LengthBytes));
+            throw DeviceCopyCalls.IsUnknown(fault.Code) ? new DeviceCopyLostException(failure) : failure;
         }
     }
 }
