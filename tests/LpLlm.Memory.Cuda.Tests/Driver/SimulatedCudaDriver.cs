@@ -35,6 +35,9 @@ internal sealed unsafe partial class SimulatedCudaDriver(int seed = 1, int devic
     /// <summary>Called before a registration, outside the gate: a test fails it by a code, counts it, or holds it.</summary>
     public Func<nint, long, uint, int>? Registering { get; set; }
 
+    /// <summary>Called before an event is recorded, outside the gate: a test holds it.</summary>
+    public Action? Recording { get; set; }
+
     /// <summary>While true no work is done, whoever asks.</summary>
     public bool IsHeld { get; set; }
 
@@ -147,6 +150,7 @@ internal sealed unsafe partial class SimulatedCudaDriver(int seed = 1, int devic
 
     public int RecordEvent(nint eventHandle, nint stream)
     {
+        Recording?.Invoke();
         var mark = new Mark();
         return Failures.TryGetValue("cuEventRecord", out var code) ? code : Enqueue(stream, () =>
         {

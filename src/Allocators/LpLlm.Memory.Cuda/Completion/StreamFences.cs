@@ -106,8 +106,7 @@ internal sealed class StreamFences(CudaDevice device, StreamHandle stream)
             }
 
             task = fence.Completion.Task;
-            mustWatch = !_isWatched;
-            _isWatched = true;
+            mustWatch = BeginWatchUnsynchronized();
         }
 
         if (mustWatch)
@@ -218,8 +217,7 @@ internal sealed class StreamFences(CudaDevice device, StreamHandle stream)
         lock (_gate)
         {
             _isClosed = true;
-            mustWatch = _recorded.Count > 0 && !_isWatched;
-            _isWatched |= mustWatch;
+            mustWatch = _recorded.Count > 0 && BeginWatchUnsynchronized();
         }
 
         _events.Close();
@@ -271,19 +269,33 @@ internal sealed class StreamFences(CudaDevice device, StreamHandle stream)
         }
 
         int count;
+        bool mustWatch;
         lock (_gate)
         {
             _recorded.Enqueue((number, recorded));
             _coveredNumber = Math.Max(_coveredNumber, number);
             count = _recorded.Count;
+            mustWatch = _isClosed && BeginWatchUnsynchronized(); // closed meanwhile: the event must follow the others
         }
 
-        if (count >= ManyEvents)
+        if (mustWatch)
+        {
+            _runtime.Poller.Watch(this);
+        }
+        else if (count >= ManyEvents)
         {
             Ask();
         }
 
         return CudaError.Success;
+    }
+
+    /// <returns>Whether the caller is to have it watched.</returns>
+    private bool BeginWatchUnsynchronized()
+    {
+        var mustWatch = !_isWatched;
+        _isWatched = true;
+        return mustWatch;
     }
 
     private bool TryPeek(out (long Number, nint Event) oldest)
@@ -296,12 +308,13 @@ internal sealed class StreamFences(CudaDevice device, StreamHandle stream)
 
     private void Retire((long Number, nint Event) oldest)
     {
+        // First: whoever does not find the event any more finds its fences completed.
+        Volatile.Write(ref _completed, Math.Max(_completed, oldest.Number));
         lock (_gate)
         {
             _recorded.Dequeue();
         }
 
-        Volatile.Write(ref _completed, Math.Max(_completed, oldest.Number));
         _events.GiveBack(oldest.Event);
     }
 
