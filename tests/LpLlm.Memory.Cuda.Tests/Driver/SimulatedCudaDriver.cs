@@ -61,6 +61,12 @@ internal sealed unsafe partial class SimulatedCudaDriver(int seed = 1, int devic
 
     public int Initialize() => Failures.GetValueOrDefault("cuInit");
 
+    public int GetVersion(out int version)
+    {
+        version = 13000;
+        return 0;
+    }
+
     public int GetDeviceCount(out int count)
     {
         count = deviceCount;

@@ -8,6 +8,8 @@ internal interface ICudaDriver
 {
     int Initialize();
 
+    int GetVersion(out int version);
+
     int GetDeviceCount(out int count);
 
     int GetDevice(int ordinal, out int device);

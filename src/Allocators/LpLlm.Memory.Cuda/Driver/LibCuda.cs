@@ -12,6 +12,8 @@ internal sealed unsafe class LibCuda : ICudaDriver
 
     public int Initialize() => LibCudaImports.cuInit(0);
 
+    public int GetVersion(out int version) => LibCudaImports.cuDriverGetVersion(out version);
+
     public int GetDeviceCount(out int count) => LibCudaImports.cuDeviceGetCount(out count);
 
     public int GetDevice(int ordinal, out int device) => LibCudaImports.cuDeviceGet(out device, ordinal);
