@@ -42,6 +42,26 @@ public class ReplicaCheckTests
     }
 
     [Fact]
+    public async Task U7_MoreHandlesThanAClientNeeds_AreRefusedBeforeTheDriverOpensOne()
+    {
+        await using var sut = new ReplicaHarness();
+        sut.Disk.Add("m", Length);
+        var handles = Enumerable.Repeat(new byte[64], 1025).ToArray();
+
+        await RefusedAsync(sut, Request("m", "r", (sut.Client[0].Uuid, handles, [new ReplicaChunk(0, 1, 0, 0)])), "1025 handles");
+    }
+
+    [Fact]
+    public async Task U8_ANameThatWouldFillTheBook_IsRefused()
+    {
+        await using var sut = new ReplicaHarness();
+        sut.Disk.Add("m", Length);
+        using var buffer = sut.Client[0].Allocate(Length);
+
+        await RefusedAsync(sut, sut.Request("m", new string('r', 257), buffer, new ReplicaChunk(0, 1, 0, 0)), "257 characters");
+    }
+
+    [Fact]
     public async Task U1_AHandleThatLeadsNowhere_IsThatClientsErrorOnly_AndThoseBeforeItAreClosed()
     {
         await using var sut = new ReplicaHarness();
