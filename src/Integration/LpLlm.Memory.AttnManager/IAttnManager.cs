@@ -41,7 +41,8 @@ public interface IAttnManager : IDisposable, IAsyncDisposable
 
     /// <summary>
     /// The same for tensors in a device's memory: they are copied to the host, attended there, and the result is copied to the device,
-    /// while the requests before and behind are in the other two of these stages. No thread waits for a copy.
+    /// while the requests before and behind are in the other two of these stages. No thread waits for a copy, but for the pool's fence timeout (0.1 s) where
+    /// the pool is full behind fences.
     /// </summary>
     /// <param name="request">The batch, and what the device's work before and behind it is.</param>
     /// <param name="cancellationToken">
