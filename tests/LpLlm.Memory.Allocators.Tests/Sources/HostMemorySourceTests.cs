@@ -7,7 +7,7 @@ namespace LpLlm.Memory.Tests.Sources;
 public sealed class HostMemorySourceTests : IDisposable
 {
     private const long MiB = 1 << 20;
-    private const long Piece = 128 * MiB;
+    private const long Piece = 256 * MiB;
 
     // No reserved pages, whatever this machine has: they count neither as resident nor as locked.
     private readonly Folders _sys = new Folders().Write("kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
@@ -40,7 +40,7 @@ public sealed class HostMemorySourceTests : IDisposable
     }
 
     [Fact]
-    public async Task Reserve_AboveOnePiece_PinsInPiecesOfAtMost128MiB()
+    public async Task Reserve_AboveOnePiece_PinsInPiecesOfAtMost256MiB()
     {
         var reports = new List<long>();
         var region = await CreateSut().ReserveAsync((2 * Piece) + (4 * MiB), new Reports(reports)).DefaultTimeout();
@@ -57,7 +57,7 @@ public sealed class HostMemorySourceTests : IDisposable
         _pinner.FailingPins.Add(2);
         var before = ProcessStatus.ReadBytes("VmSize:");
 
-        var act = async () => await CreateSut().ReserveAsync(8 * Piece).DefaultTimeout();
+        var act = async () => await CreateSut().ReserveAsync(4 * Piece).DefaultTimeout();
 
         (await act.Should().ThrowAsync<MemorySourceException>()).Which.Operation.Should().Be("fakelock");
         _pinner.Pinned.Should().BeEmpty();

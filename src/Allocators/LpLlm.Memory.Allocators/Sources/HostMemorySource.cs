@@ -74,7 +74,7 @@ internal sealed class HostMemorySource : IMemorySource
     /// <summary>Makes a region of memory that another process made and still holds. Its bytes stay, wherever they are.</summary>
     /// <param name="file">Sealed. The region owns it if the call succeeds.</param>
     /// <param name="status">Of that file, checked by the caller.</param>
-    /// <param name="cancellationToken">Looked at before every 8 MiB.</param>
+    /// <param name="cancellationToken">Looked at before every 2 MiB.</param>
     /// <exception cref="MemorySourceException">It has holes, or cannot be mapped or page-locked.</exception>
     public Task<SharedMemoryRegion> AdoptAsync(SafeFileHandle file, MemoryFileStatus status, CancellationToken cancellationToken)
     {

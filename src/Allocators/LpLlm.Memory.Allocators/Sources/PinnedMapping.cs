@@ -30,7 +30,7 @@ internal sealed class PinnedMapping(HostMapping mapping, IHostPinner pinner, Hos
     /// <summary>Makes all pages resident and pins them: the very pages that are used later, no copy of them.</summary>
     /// <param name="allowPageable">Gets the refusal that is let pass; null to let none pass.</param>
     /// <param name="progress">Gets the bytes that are ready.</param>
-    /// <param name="cancellationToken">Looked at before every 8 MiB that are populated, and every piece that is pinned.</param>
+    /// <param name="cancellationToken">Looked at before every 2 MiB that are populated, and every piece that is pinned.</param>
     public void Prepare(Action<MemorySourceException>? allowPageable, IProgress<long>? progress, CancellationToken cancellationToken)
     {
         var pinning = _pinning;
