@@ -100,7 +100,9 @@ internal sealed class HostRange
     {
         if (!SpinWait.SpinUntil(() => Volatile.Read(ref _pieces[piece]) != Busy, LongestRegistration))
         {
-            throw new TimeoutException($"Another thread has been registering {LengthOf(piece)} B for {LongestRegistration}: the driver hangs. Restart the process.");
+            throw new MemorySourceException(
+                "cuMemHostRegister", 0, "timeout", LengthOf(piece), limitBytes: null,
+                $"Another thread has been registering it for {LongestRegistration.TotalSeconds} s: the driver hangs. Restart the process.");
         }
 
         Register(piece);
