@@ -49,7 +49,7 @@ internal static class AttachProcess
         using var buffer = CudaRuntime.Shared.Devices[0].Allocate(1 << 20);
         using var pinner = new CudaHostPinner(CudaRuntime.Shared, new CudaHostMemoryOptions());
         var samples = Interleaved.Measure<(double Attached, double Copied)>(
-            [() => AttachAsync(pinning).GetAwaiter().GetResult(), () => RegisterAsync().GetAwaiter().GetResult()], warmUpRounds: 1, Rounds);
+            [() => AttachAsync().GetAwaiter().GetResult(), () => RegisterAsync().GetAwaiter().GetResult()], warmUpRounds: 1, Rounds);
         var (attached, copied, alone) = (
             Medians.Median(samples[0].Select(sample => sample.Attached)),
             Medians.Median(samples[0].Select(sample => sample.Copied)),
@@ -57,10 +57,10 @@ internal static class AttachProcess
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{attached} {copied} {alone}"));
         return 0;
 
-        async Task<(double, double)> AttachAsync(SegmentPinning how)
+        async Task<(double, double)> AttachAsync()
         {
             var started = Stopwatch.GetTimestamp();
-            await using var source = ServingClient.OpenSource(endPoint, bytes, pinner, how);
+            await using var source = ServingClient.OpenSource(endPoint, bytes, pinner, pinning);
             using var region = await source.AttachAsync(lease, CancellationToken.None);
             var ready = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
             stream.CopyToDevice(region.Address, buffer.Address, 1 << 20);

@@ -95,19 +95,8 @@ internal static class CopiesRun
             }
         }
 
-        Wait(first.Record(), second.Record());
+        FencePolling.Wait(first.Record(), second.Record());
         return count * each * (way == Way.Both ? 2 : 1) / Stopwatch.GetElapsedTime(started).TotalSeconds / 1e9;
-    }
-
-    private static void Wait(params IDeviceFence[] fences)
-    {
-        foreach (var fence in fences)
-        {
-            while (!fence.IsCompleted)
-            {
-                Thread.SpinWait(20);
-            }
-        }
     }
 
     private static Task<CopyMemory> MakePeerAsync(long bytes)

@@ -78,13 +78,7 @@ internal static class CyclesRun
             }
         }
 
-        foreach (var fence in streams.Select(stream => stream.Record()).ToList())
-        {
-            while (!fence.IsCompleted)
-            {
-                Thread.SpinWait(20);
-            }
-        }
+        FencePolling.Wait([.. streams.Select(stream => stream.Record())]);
 
         return count / Stopwatch.GetElapsedTime(started).TotalSeconds / 1e3;
     }

@@ -77,12 +77,7 @@ internal static class DevicesRun
             }
         }
 
-        var fences = ends.ConvertAll(end => end.Stream.Record());
-        while (!fences.TrueForAll(fence => fence.IsCompleted))
-        {
-            Thread.SpinWait(20);
-        }
-
+        FencePolling.Wait([.. ends.Select(end => end.Stream.Record())]);
         return Count * each * ends.Count / Stopwatch.GetElapsedTime(started).TotalSeconds / 1e9;
     }
 }

@@ -128,11 +128,7 @@ internal static class ModelsRun
     private static void Copy(IDeviceStream stream, nint host, nint device, long bytes)
     {
         stream.CopyToDevice(host, device, bytes);
-        var fence = stream.Record();
-        while (!fence.IsCompleted)
-        {
-            Thread.SpinWait(20);
-        }
+        FencePolling.Wait(stream.Record());
     }
 
     /// <summary>Each tensor with bytes of its own: a device or a disk that compresses would show.</summary>

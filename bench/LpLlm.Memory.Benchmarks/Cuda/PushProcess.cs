@@ -91,12 +91,7 @@ internal static class PushProcess
             }
         }
 
-        var fence = stream.Record();
-        while (!fence.IsCompleted)
-        {
-            Thread.SpinWait(20);
-        }
-
+        FencePolling.Wait(stream.Record());
         return count * lengthBytes / Stopwatch.GetElapsedTime(started).TotalSeconds / 1e9;
     }
 

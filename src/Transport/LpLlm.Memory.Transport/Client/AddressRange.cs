@@ -1,227 +1,35 @@
-using System.Runtime.InteropServices;
+using LpLlm.Memory.Transport.Windows;
 using Microsoft.Win32.SafeHandles;
 
 namespace LpLlm.Memory.Transport.Client;
 
-/// <summary>
-/// Addresses reserved once (no memory), into which memory files are mapped at addresses of our choice. So the segments of a lease follow each
-/// other, and no address ever changes. Where pieces of many lengths come and go, holes may add up to enough and none be long enough: then more
-/// addresses are reserved, which cost nothing. Thread-safe; no lock is held across a system call.
-/// </summary>
-internal sealed class AddressRange : IAddressRange
+/// <summary>Addresses of this process into which segments are mapped one behind the other. Thread-safe; memory in use is never unmapped.</summary>
+internal interface IAddressRange : IDisposable
 {
-    private readonly Lock _gate = new();
-    private readonly long _capacityBytes;
-
-    // Free pieces by address, none next to another.
-    private readonly SortedList<nint, long> _free = [];
-    private long _takenBytes;
-    private bool _disposed;
-
+    /// <summary>A range of this operating system.</summary>
     /// <param name="capacityBytes">The most that can be taken at a time; rounded up to 2 MiB.</param>
     /// <exception cref="MemorySourceException">There are not that many addresses.</exception>
-    /// <exception cref="PlatformNotSupportedException">Not on Linux.</exception>
-    public AddressRange(long capacityBytes)
-    {
-        if (!OperatingSystem.IsLinux())
-        {
-            throw new PlatformNotSupportedException("Memory of a pool server can be mapped on Linux and Windows only: use a local pool here.");
-        }
+    /// <exception cref="PlatformNotSupportedException">Neither Linux nor Windows.</exception>
+    static IAddressRange Create(long capacityBytes) =>
+        OperatingSystem.IsWindows() ? new WindowsAddressRange(capacityBytes) : new AddressRange(capacityBytes);
 
-        _capacityBytes = PoolProtocol.RoundUp(capacityBytes);
-        _free.Add(ReserveAligned(_capacityBytes), _capacityBytes);
-    }
-
-    /// <summary>Takes the first free addresses of that length.</summary>
+    /// <summary>Takes addresses.</summary>
     /// <param name="lengthBytes">A multiple of 2 MiB.</param>
     /// <exception cref="MemorySourceException">It is more than is left of the capacity, or there are not that many addresses.</exception>
-    public nint Take(long lengthBytes)
-    {
-        lock (_gate)
-        {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            if (lengthBytes > _capacityBytes - _takenBytes)
-            {
-                throw new MemorySourceException(
-                    "taking addresses", 0, "CapacityBytes", lengthBytes, _capacityBytes, "Give memory back first, or raise CapacityBytes.");
-            }
+    nint Take(long lengthBytes);
 
-            _takenBytes += lengthBytes;
-            if (FindUnsynchronized(lengthBytes) is { } address)
-            {
-                return address;
-            }
-        }
-
-        try
-        {
-            return ReserveAligned(lengthBytes);
-        }
-        catch
-        {
-            lock (_gate)
-            {
-                _takenBytes -= lengthBytes;
-            }
-
-            throw;
-        }
-    }
-
-    void IAddressRange.Map(SafeFileHandle file, nint address, long lengthBytes, ulong inode, string endPoint, bool readOnly)
-    {
-        SegmentFile.Verify(file, lengthBytes, inode, endPoint, readOnly);
-        Map(file, address, lengthBytes, readOnly);
-    }
-
-    /// <summary>Maps a whole file at an address that was taken.</summary>
+    /// <summary>Checks that a segment's file is what the server said, and maps the whole of it at an address that was taken.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="address">The first byte.</param>
+    /// <param name="lengthBytes">What the server says of its length.</param>
+    /// <param name="inode">What the server says of its identity, where descriptors show one.</param>
+    /// <param name="endPoint">The server, for messages.</param>
+    /// <param name="readOnly">Whether this process can only read it.</param>
+    /// <exception cref="PoolProtocolException">It is something else, or not safe to map.</exception>
     /// <exception cref="MemorySourceException">The system refuses. The addresses must be given back with <see cref="Return"/> all the same.</exception>
-    public static void Map(SafeFileHandle file, nint address, long lengthBytes, bool readOnly = false)
-    {
-        var protection = readOnly ? MemoryCalls.ProtRead : MemoryCalls.ProtReadWrite;
-        var mapped = MemoryCalls.Map(
-            address, (nint)lengthBytes, protection, MemoryCalls.MapShared | MemoryCalls.MapFixed | MemoryCalls.MapNoReserve, file, 0);
-        if (mapped == MemoryCalls.Failed)
-        {
-            throw Failure("mmap", lengthBytes, "Not enough mappings: raise vm.max_map_count, or use larger segments.");
-        }
-
-        // A child must neither see nor keep memory that the server reuses after its parent's death; and gigabytes of weights and other
-        // people's prompts do not belong into a core dump. Both are hints: a kernel without them works the same.
-        _ = MemoryCalls.Advise(address, (nint)lengthBytes, MemoryCalls.AdviseDontFork);
-        _ = MemoryCalls.Advise(address, (nint)lengthBytes, MemoryCalls.AdviseDontDump);
-    }
+    void Map(SafeFileHandle file, nint address, long lengthBytes, ulong inode, string endPoint, bool readOnly);
 
     /// <summary>Unmaps what is there and gives the addresses back.</summary>
     /// <exception cref="MemorySourceException">The system refuses: the addresses are never used again.</exception>
-    public void Return(nint address, long lengthBytes)
-    {
-        // The reservation replaces the mapping in one step: a gap could become another thread's.
-        if (Reserve(address, lengthBytes, MemoryCalls.MapFixed) == MemoryCalls.Failed)
-        {
-            throw Failure("mmap", lengthBytes, "The mapping stays until the process ends; raise vm.max_map_count.");
-        }
-
-        bool disposed;
-        lock (_gate)
-        {
-            disposed = _disposed;
-            if (!disposed)
-            {
-                _takenBytes -= lengthBytes;
-                AddFreeUnsynchronized(address, lengthBytes);
-            }
-        }
-
-        if (disposed)
-        {
-            _ = MemoryCalls.Unmap(address, (nint)lengthBytes);
-        }
-    }
-
-    /// <summary>Gives the free addresses back to the system; those in use follow when they are returned. Memory in use is never unmapped.</summary>
-    public void Dispose()
-    {
-        KeyValuePair<nint, long>[] free;
-        lock (_gate)
-        {
-            if (_disposed)
-            {
-                return;
-            }
-
-            _disposed = true;
-            free = [.. _free];
-            _free.Clear();
-        }
-
-        foreach (var (address, lengthBytes) in free)
-        {
-            _ = MemoryCalls.Unmap(address, (nint)lengthBytes);
-        }
-    }
-
-    /// <summary>Reserves addresses that begin at a multiple of 2 MiB, and gives the ends back that this leaves over.</summary>
-    private static nint ReserveAligned(long lengthBytes)
-    {
-        var rawBytes = checked(lengthBytes + PoolProtocol.UnitBytes);
-        var raw = Reserve(0, rawBytes, fixedFlag: 0);
-        if (raw == MemoryCalls.Failed)
-        {
-            throw Failure("mmap", rawBytes, "Not enough addresses: lower CapacityBytes, or raise ulimit -v.");
-        }
-
-        var unit = (nint)PoolProtocol.UnitBytes;
-        var start = (raw + unit - 1) & ~(unit - 1);
-        var end = start + (nint)lengthBytes;
-        UnmapEnd(raw, start - raw);
-        UnmapEnd(end, raw + (nint)rawBytes - end);
-        return start;
-    }
-
-    private static void UnmapEnd(nint address, nint lengthBytes)
-    {
-        if (lengthBytes > 0)
-        {
-            _ = MemoryCalls.Unmap(address, lengthBytes);
-        }
-    }
-
-    private static nint Reserve(nint address, long lengthBytes, int fixedFlag) => MemoryCalls.Map(
-        address,
-        (nint)lengthBytes,
-        MemoryCalls.ProtNone,
-        MemoryCalls.MapPrivate | MemoryCalls.MapAnonymous | MemoryCalls.MapNoReserve | fixedFlag,
-        -1,
-        0);
-
-    private static MemorySourceException Failure(string operation, long lengthBytes, string remedy)
-    {
-        var code = Marshal.GetLastPInvokeError();
-        return new MemorySourceException(operation, code, code == 12 ? "ENOMEM" : $"errno {code}", lengthBytes, null, remedy);
-    }
-
-    private nint? FindUnsynchronized(long lengthBytes)
-    {
-        for (var i = 0; i < _free.Count; i++)
-        {
-            var (address, free) = (_free.GetKeyAtIndex(i), _free.GetValueAtIndex(i));
-            if (free < lengthBytes)
-            {
-                continue;
-            }
-
-            _free.RemoveAt(i);
-            if (free > lengthBytes)
-            {
-                _free.Add(address + (nint)lengthBytes, free - lengthBytes);
-            }
-
-            return address;
-        }
-
-        return null;
-    }
-
-    private void AddFreeUnsynchronized(nint address, long lengthBytes)
-    {
-        _free.Add(address, lengthBytes);
-        var i = _free.IndexOfKey(address);
-        MergeUnsynchronized(i);
-        if (i > 0)
-        {
-            MergeUnsynchronized(i - 1);
-        }
-    }
-
-    /// <summary>Merges a free piece with its successor, if they touch.</summary>
-    private void MergeUnsynchronized(int index)
-    {
-        var (address, lengthBytes) = (_free.GetKeyAtIndex(index), _free.GetValueAtIndex(index));
-        if (index + 1 < _free.Count && _free.GetKeyAtIndex(index + 1) == address + (nint)lengthBytes)
-        {
-            _free.SetValueAtIndex(index, lengthBytes + _free.GetValueAtIndex(index + 1));
-            _free.RemoveAt(index + 1);
-        }
-    }
+    void Return(nint address, long lengthBytes);
 }
