@@ -11,7 +11,7 @@ public sealed class AddressRangeTests : IDisposable
     private const long MiB = 1 << 20;
     private const long SegmentBytes = 4 * MiB;
 
-    private readonly IAddressRange _range = IAddressRange.Create(16 * MiB);
+    private readonly AddressRange _range = AddressRange.Create(16 * MiB);
     private readonly SafeFileHandle _section = MemorySection.Create(SegmentBytes);
 
     public void Dispose()

@@ -101,7 +101,7 @@ internal sealed class PipeListener : PoolListener
                     _room.Release();
                     PipesLog.AcceptFailed(_logger, e, EndPoint, retry.TotalMilliseconds);
                     await Task.Delay(retry, _time, _stopped.Token).ConfigureAwait(false);
-                    retry = retry * 2 < LastRetry ? retry * 2 : LastRetry;
+                    retry = Backoff.Next(retry, LastRetry);
                 }
             }
         }

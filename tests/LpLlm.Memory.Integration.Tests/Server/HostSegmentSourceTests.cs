@@ -41,10 +41,10 @@ public partial class HostSegmentSourceTests
     public async Task Create_AClientsMappingIsOnTheServersHugePages()
     {
         await using var owner = new Owner(await Source().CreateAsync(64 * MiB, default).DefaultTimeout());
-        using var range = new AddressRange(128 * MiB);
+        using var range = new LinuxAddressRange(128 * MiB);
         var address = range.Take(64 * MiB);
 
-        AddressRange.Map(owner.Segment.File!, address, 64 * MiB);
+        LinuxAddressRange.Map(owner.Segment.File!, address, 64 * MiB);
 
         Bytes(owner.Segment).Fill(1);
         IsFilled(address, 64 * MiB, 1).Should().BeTrue();

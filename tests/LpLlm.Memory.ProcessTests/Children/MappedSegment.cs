@@ -25,7 +25,7 @@ internal sealed class MappedSegment(Segment described, SafeFileHandle file) : ID
         {
             SegmentFile.Verify(file, LengthBytes, Inode, "pipe");
             Address = range.Take(LengthBytes);
-            AddressRange.Map(file, Address, LengthBytes);
+            LinuxAddressRange.Map(file, Address, LengthBytes);
             _range = range;
         }
     }

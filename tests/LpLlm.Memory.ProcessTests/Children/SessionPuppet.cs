@@ -11,7 +11,7 @@ namespace LpLlm.Memory.Tests.Children;
 internal sealed class SessionPuppet(Uri endPoint)
 {
     /// <summary>Of all sessions: their memory lasts as long as the process.</summary>
-    private static readonly AddressRange Range = new(16L << 30);
+    private static readonly AddressRange Range = AddressRange.Create(16L << 30);
 
     private readonly List<MappedSegment> _segments = [];
     private ProtocolClient? _client;

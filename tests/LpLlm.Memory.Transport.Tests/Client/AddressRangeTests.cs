@@ -7,7 +7,7 @@ public class AddressRangeTests
     [Fact]
     public void Take_HolesAddUpToEnoughAndNoneIsLongEnough_GetsOtherAddresses()
     {
-        using var range = new AddressRange(8 * MiB);
+        using var range = new LinuxAddressRange(8 * MiB);
         var pieces = Enumerable.Range(0, 4).Select(_ => range.Take(2 * MiB)).ToList();
         range.Return(pieces[0], 2 * MiB);
         range.Return(pieces[2], 2 * MiB);
@@ -28,7 +28,7 @@ public class AddressRangeTests
     [Fact]
     public void Take_MoreThanTheCapacity_IsRefused_AndCostsNothing()
     {
-        using var range = new AddressRange(4 * MiB);
+        using var range = new LinuxAddressRange(4 * MiB);
 
         range.Invoking(small => small.Take(6 * MiB)).Should().Throw<MemorySourceException>();
 

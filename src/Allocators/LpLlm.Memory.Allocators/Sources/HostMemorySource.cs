@@ -19,9 +19,14 @@ internal sealed class HostMemorySource : IMemorySource
 
     public HostMemorySource(HostMemorySettings settings, IHostPinner pinner, ILogger logger, MemoryBudget? budget = null, string sysPath = "/sys")
     {
-        // Windows has neither the reserve nor the call that populates: there pages are the system's, and touched.
-        settings = OperatingSystem.IsWindows() && settings.HugePages == HugePageMode.Auto ? settings with { HugePages = HugePageMode.Never } : settings;
-        _settings = OperatingSystem.IsWindows() ? settings with { TouchPages = true } : settings;
+        if (OperatingSystem.IsWindows())
+        {
+            // It has neither the reserve nor the call that populates: there pages are the system's, and touched.
+            var pages = settings.HugePages == HugePageMode.Auto ? HugePageMode.Never : settings.HugePages;
+            settings = settings with { HugePages = pages, TouchPages = true };
+        }
+
+        _settings = settings;
         _pinner = pinner;
         _logger = logger;
         _reserve = new HugePageReserve(settings.HugePageBytes, settings.NumaNode, sysPath);
@@ -95,7 +100,7 @@ internal sealed class HostMemorySource : IMemorySource
     /// <summary>Makes a region of a section that another process holds on Windows: its length is final, and no page of it can be given back.</summary>
     /// <param name="section">The region owns it if the call succeeds.</param>
     /// <param name="lengthBytes">Its length, a multiple of the page size.</param>
-    /// <param name="cancellationToken">Looked at before every 64 MiB.</param>
+    /// <param name="cancellationToken">Looked at before every 2 MiB.</param>
     /// <exception cref="MemorySourceException">It cannot be mapped or page-locked, or is shorter.</exception>
     public Task<SharedMemoryRegion> AdoptAsync(SafeFileHandle section, long lengthBytes, CancellationToken cancellationToken) => Task.Run(
         () => (SharedMemoryRegion)Prepare(

@@ -44,7 +44,8 @@ internal static class LoopbackTcpPeer
 
         var user = new PoolPeer { Description = $"uid {entry.UserId} at {remote}", UserId = entry.UserId };
         var started = Stopwatch.GetTimestamp();
-        if (!mayComeIn(entry.UserId) || !await SearchOf(entry.UserId).WaitAsync(patience, cancellationToken).ConfigureAwait(false))
+        var search = SearchOf(entry.UserId);
+        if (!mayComeIn(entry.UserId) || !await search.WaitAsync(patience, cancellationToken).ConfigureAwait(false))
         {
             return user;
         }
@@ -55,7 +56,7 @@ internal static class LoopbackTcpPeer
         }
         finally
         {
-            SearchOf(entry.UserId).Release();
+            search.Release();
         }
     }
 

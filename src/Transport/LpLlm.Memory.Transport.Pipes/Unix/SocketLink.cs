@@ -76,15 +76,27 @@ internal sealed class SocketLink(Socket socket, TimeSpan stuckTimeout, TimeProvi
 
     private void Admit(SafeFileHandle file)
     {
-        if (ForeignFiles.IsMemory(file))
+        if (CloseForeign(file))
         {
-            _receive(file);
+            _hasForeign = true;
         }
         else
         {
-            _hasForeign = true;
-            ForeignFiles.Close(file, SocketPeer.FindUser(socket));
+            _receive(file);
         }
+    }
+
+    /// <summary>Gives away what leads to no memory file.</summary>
+    /// <returns>Whether it did.</returns>
+    private bool CloseForeign(SafeFileHandle file)
+    {
+        if (ForeignFiles.IsMemory(file))
+        {
+            return false;
+        }
+
+        ForeignFiles.Close(file, SocketPeer.FindUser(socket));
+        return true;
     }
 
     /// <summary>Descriptors that nobody has read would be closed by the kernel with the socket, on this thread: see <see cref="ForeignFiles"/>.</summary>
@@ -105,13 +117,9 @@ internal sealed class SocketLink(Socket socket, TimeSpan stuckTimeout, TimeProvi
 
         void Drop(SafeFileHandle file)
         {
-            if (ForeignFiles.IsMemory(file))
+            if (!CloseForeign(file))
             {
                 file.Dispose();
-            }
-            else
-            {
-                ForeignFiles.Close(file, SocketPeer.FindUser(socket));
             }
         }
     }
@@ -130,7 +138,7 @@ internal sealed class SocketLink(Socket socket, TimeSpan stuckTimeout, TimeProvi
             }
 
             await Task.Delay(retry, time).ConfigureAwait(false);
-            retry = retry * 2 < LastRetry ? retry * 2 : LastRetry;
+            retry = Backoff.Next(retry, LastRetry);
         }
 
         return sent;

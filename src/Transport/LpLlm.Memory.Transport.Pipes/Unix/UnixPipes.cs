@@ -25,7 +25,7 @@ internal sealed class UnixPipes(PoolTransportLimits limits, TimeProvider time) :
 
     public override async ValueTask<PipeLink> ConnectAsync(Uri endPoint, string name, CancellationToken cancellationToken)
     {
-        for (var retry = FirstRetry; ; retry = retry * 2 < LastRetry ? retry * 2 : LastRetry)
+        for (var retry = FirstRetry; ; retry = Backoff.Next(retry, LastRetry))
         {
             var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
             try

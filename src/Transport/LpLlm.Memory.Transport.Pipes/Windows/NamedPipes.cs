@@ -27,7 +27,7 @@ internal sealed class NamedPipes(TimeProvider time) : PipePlatform
 
     public override async ValueTask<PipeLink> ConnectAsync(Uri endPoint, string name, CancellationToken cancellationToken)
     {
-        for (var retry = FirstRetry; ; retry = retry * 2 < LastRetry ? retry * 2 : LastRetry)
+        for (var retry = FirstRetry; ; retry = Backoff.Next(retry, LastRetry))
         {
             cancellationToken.ThrowIfCancellationRequested();
             var handle = NamedPipeCalls.Open($@"\\.\pipe\{name}");

@@ -56,7 +56,7 @@ internal sealed class HeldSegment(Segment described, SafeFileHandle? file)
     /// <summary>Maps it; a descriptor that came along is kept, one that was opened is not.</summary>
     /// <exception cref="PoolProtocolException">Its file is not what the server said, or not safe.</exception>
     /// <exception cref="MemorySourceException">It cannot be opened or mapped.</exception>
-    public void MapAt(IAddressRange range, nint address, string endPoint, bool readOnly = false)
+    public void MapAt(AddressRange range, nint address, string endPoint, bool readOnly = false)
     {
         if (File is { } kept)
         {

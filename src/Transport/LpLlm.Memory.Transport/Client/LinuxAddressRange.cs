@@ -6,69 +6,28 @@ namespace LpLlm.Memory.Transport.Client;
 /// <summary>
 /// Addresses reserved once (no memory), into which memory files are mapped at addresses of our choice. So the segments of a lease follow each
 /// other, and no address ever changes. Where pieces of many lengths come and go, holes may add up to enough and none be long enough: then more
-/// addresses are reserved, which cost nothing. Thread-safe; no lock is held across a system call.
+/// addresses are reserved, which cost nothing.
 /// </summary>
-internal sealed class AddressRange : IAddressRange
+internal sealed class LinuxAddressRange : AddressRange
 {
-    private readonly Lock _gate = new();
-    private readonly long _capacityBytes;
-
     // Free pieces by address, none next to another.
     private readonly SortedList<nint, long> _free = [];
-    private long _takenBytes;
-    private bool _disposed;
 
     /// <param name="capacityBytes">The most that can be taken at a time; rounded up to 2 MiB.</param>
     /// <exception cref="MemorySourceException">There are not that many addresses.</exception>
     /// <exception cref="PlatformNotSupportedException">Not on Linux.</exception>
-    public AddressRange(long capacityBytes)
+    public LinuxAddressRange(long capacityBytes)
+        : base(capacityBytes)
     {
         if (!OperatingSystem.IsLinux())
         {
             throw new PlatformNotSupportedException("Memory of a pool server can be mapped on Linux and Windows only: use a local pool here.");
         }
 
-        _capacityBytes = PoolProtocol.RoundUp(capacityBytes);
-        _free.Add(ReserveAligned(_capacityBytes), _capacityBytes);
+        _free.Add(Reserve(CapacityBytes), CapacityBytes);
     }
 
-    /// <summary>Takes the first free addresses of that length.</summary>
-    /// <param name="lengthBytes">A multiple of 2 MiB.</param>
-    /// <exception cref="MemorySourceException">It is more than is left of the capacity, or there are not that many addresses.</exception>
-    public nint Take(long lengthBytes)
-    {
-        lock (_gate)
-        {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            if (lengthBytes > _capacityBytes - _takenBytes)
-            {
-                throw new MemorySourceException(
-                    "taking addresses", 0, "CapacityBytes", lengthBytes, _capacityBytes, "Give memory back first, or raise CapacityBytes.");
-            }
-
-            _takenBytes += lengthBytes;
-            if (FindUnsynchronized(lengthBytes) is { } address)
-            {
-                return address;
-            }
-        }
-
-        try
-        {
-            return ReserveAligned(lengthBytes);
-        }
-        catch
-        {
-            lock (_gate)
-            {
-                _takenBytes -= lengthBytes;
-            }
-
-            throw;
-        }
-    }
-
-    void IAddressRange.Map(SafeFileHandle file, nint address, long lengthBytes, ulong inode, string endPoint, bool readOnly)
+    public override void Map(SafeFileHandle file, nint address, long lengthBytes, ulong inode, string endPoint, bool readOnly)
     {
         SegmentFile.Verify(file, lengthBytes, inode, endPoint, readOnly);
         Map(file, address, lengthBytes, readOnly);
@@ -92,9 +51,7 @@ internal sealed class AddressRange : IAddressRange
         _ = MemoryCalls.Advise(address, (nint)lengthBytes, MemoryCalls.AdviseDontDump);
     }
 
-    /// <summary>Unmaps what is there and gives the addresses back.</summary>
-    /// <exception cref="MemorySourceException">The system refuses: the addresses are never used again.</exception>
-    public void Return(nint address, long lengthBytes)
+    public override void Return(nint address, long lengthBytes)
     {
         // The reservation replaces the mapping in one step: a gap could become another thread's.
         if (Reserve(address, lengthBytes, MemoryCalls.MapFixed) == MemoryCalls.Failed)
@@ -103,12 +60,12 @@ internal sealed class AddressRange : IAddressRange
         }
 
         bool disposed;
-        lock (_gate)
+        lock (Gate)
         {
-            disposed = _disposed;
+            disposed = IsDisposed;
             if (!disposed)
             {
-                _takenBytes -= lengthBytes;
+                CountReturnedUnsynchronized(lengthBytes);
                 AddFreeUnsynchronized(address, lengthBytes);
             }
         }
@@ -120,17 +77,17 @@ internal sealed class AddressRange : IAddressRange
     }
 
     /// <summary>Gives the free addresses back to the system; those in use follow when they are returned. Memory in use is never unmapped.</summary>
-    public void Dispose()
+    public override void Dispose()
     {
         KeyValuePair<nint, long>[] free;
-        lock (_gate)
+        lock (Gate)
         {
-            if (_disposed)
+            if (IsDisposed)
             {
                 return;
             }
 
-            _disposed = true;
+            IsDisposed = true;
             free = [.. _free];
             _free.Clear();
         }
@@ -141,8 +98,8 @@ internal sealed class AddressRange : IAddressRange
         }
     }
 
-    /// <summary>Reserves addresses that begin at a multiple of 2 MiB, and gives the ends back that this leaves over.</summary>
-    private static nint ReserveAligned(long lengthBytes)
+    /// <summary>Reserves 2 MiB more, and gives the ends back that the alignment leaves over.</summary>
+    protected override nint Reserve(long lengthBytes)
     {
         var rawBytes = checked(lengthBytes + PoolProtocol.UnitBytes);
         var raw = Reserve(0, rawBytes, fixedFlag: 0);
@@ -181,7 +138,7 @@ internal sealed class AddressRange : IAddressRange
         return new MemorySourceException(operation, code, code == 12 ? "ENOMEM" : $"errno {code}", lengthBytes, null, remedy);
     }
 
-    private nint? FindUnsynchronized(long lengthBytes)
+    protected override nint? TakeFreeUnsynchronized(long lengthBytes)
     {
         for (var i = 0; i < _free.Count; i++)
         {

@@ -1,7 +1,7 @@
 namespace LpLlm.Memory.Transport.Client;
 
 /// <summary>A model's memory as this process has mapped it. Disposing unmaps it, once, and tells the server.</summary>
-internal sealed class OpenModel(IAddressRange range, nint address, long mappedBytes, Action closed) : IDisposable
+internal sealed class OpenModel(AddressRange range, nint address, long mappedBytes, Action closed) : IDisposable
 {
     private int _disposed;
 

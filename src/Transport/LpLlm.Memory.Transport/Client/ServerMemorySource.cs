@@ -14,7 +14,7 @@ internal sealed partial class ServerMemorySource : IMemorySource, IPoolClientObs
     private readonly IHostPinner? _pinner;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly IAddressRange _range;
+    private readonly AddressRange _range;
     private readonly PoolClient _client;
     private readonly Outbox _outbox;
     private readonly TrimPump _trims;
@@ -39,7 +39,7 @@ internal sealed partial class ServerMemorySource : IMemorySource, IPoolClientObs
         _pinner = options.Pinning == SegmentPinning.None ? null : pinner;
         _time = time;
         _logger = logger;
-        _range = IAddressRange.Create(options.CapacityBytes);
+        _range = AddressRange.Create(options.CapacityBytes);
         _trims = new TrimPump(logger);
         _client = new PoolClient(options, transport, this, time, logger);
         _outbox = new Outbox(_client, options.EndPoint, logger);

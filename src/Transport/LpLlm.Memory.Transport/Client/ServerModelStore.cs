@@ -193,7 +193,7 @@ internal sealed class ServerModelStore : IModelStore, IPoolClientObserver, IAsyn
     private OpenModel Map(Token session, Token id, ModelAnswer answer)
     {
         var mappedBytes = answer.MappedBytes;
-        var range = IAddressRange.Create(mappedBytes);
+        var range = AddressRange.Create(mappedBytes);
         var address = range.Take(mappedBytes);
         try
         {

@@ -7,7 +7,7 @@ namespace LpLlm.Memory.Transport.Windows;
 
 /// <summary>
 /// Addresses on Windows. Each piece that is taken is a reservation of its own; where a section is mapped into it, the reservation makes room for the
-/// view, and what is left of it is reserved again. No lock is held across a call.
+/// view, and what is left of it is reserved again.
 /// </summary>
 /// <remarks>
 /// Windows 10 1803 has placeholders, which a view replaces in one step; Server 2016, which this runtime supports, has not. Here other code of this
@@ -15,51 +15,15 @@ namespace LpLlm.Memory.Transport.Windows;
 /// refused. Reservations come from the top of the address space, where nobody else allocates unless it asks to.
 /// </remarks>
 [SupportedOSPlatform("windows")]
-internal sealed class WindowsAddressRange(long capacityBytes) : IAddressRange
+internal sealed class WindowsAddressRange(long capacityBytes) : AddressRange(capacityBytes)
 {
     private const int MaxTries = 64;
 
-    private readonly Lock _gate = new();
-    private readonly long _capacityBytes = PoolProtocol.RoundUp(capacityBytes);
-
     // What is at the taken addresses, in their order: views of sections, and reservations.
     private readonly SortedList<nint, (long LengthBytes, bool IsView)> _pieces = [];
-    private long _takenBytes;
-    private bool _disposed;
-
-    public nint Take(long lengthBytes)
-    {
-        lock (_gate)
-        {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            if (lengthBytes > _capacityBytes - _takenBytes)
-            {
-                throw new MemorySourceException(
-                    "taking addresses", 0, "CapacityBytes", lengthBytes, _capacityBytes, "Give memory back first, or raise CapacityBytes.");
-            }
-
-            _takenBytes += lengthBytes;
-        }
-
-        try
-        {
-            var address = ReserveAligned(lengthBytes);
-            Record(address, lengthBytes, isView: false);
-            return address;
-        }
-        catch
-        {
-            lock (_gate)
-            {
-                _takenBytes -= lengthBytes;
-            }
-
-            throw;
-        }
-    }
 
     /// <summary>A section's length is final, and mapping more than that fails: there is nothing to check before.</summary>
-    public void Map(SafeFileHandle file, nint address, long lengthBytes, ulong inode, string endPoint, bool readOnly)
+    public override void Map(SafeFileHandle file, nint address, long lengthBytes, ulong inode, string endPoint, bool readOnly)
     {
         var (start, reservedBytes) = TakeReservation(address, lengthBytes);
         if (!ViewCalls.Free(start, 0, ViewCalls.Release))
@@ -82,10 +46,10 @@ internal sealed class WindowsAddressRange(long capacityBytes) : IAddressRange
         ReserveAgain(address + (nint)lengthBytes, start + (nint)reservedBytes - address - (nint)lengthBytes);
     }
 
-    public void Return(nint address, long lengthBytes)
+    public override void Return(nint address, long lengthBytes)
     {
         List<(nint Address, bool IsView)> pieces;
-        lock (_gate)
+        lock (Gate)
         {
             pieces = [.. _pieces.Where(piece => piece.Key >= address && piece.Key < address + (nint)lengthBytes).Select(piece => (piece.Key, piece.Value.IsView))];
             pieces.ForEach(piece => _pieces.Remove(piece.Address));
@@ -105,22 +69,21 @@ internal sealed class WindowsAddressRange(long capacityBytes) : IAddressRange
             throw failure;
         }
 
-        lock (_gate)
+        lock (Gate)
         {
-            _takenBytes -= lengthBytes;
+            CountReturnedUnsynchronized(lengthBytes);
         }
     }
 
-    /// <summary>What is taken stays until it is returned.</summary>
-    public void Dispose()
+    public override void Dispose()
     {
-        lock (_gate)
+        lock (Gate)
         {
-            _disposed = true;
+            IsDisposed = true;
         }
     }
 
-    private static nint ReserveAligned(long lengthBytes)
+    protected override nint Reserve(long lengthBytes)
     {
         var unit = (nint)PoolProtocol.UnitBytes;
         for (var i = 0; i < MaxTries; i++)
@@ -136,6 +99,7 @@ internal sealed class WindowsAddressRange(long capacityBytes) : IAddressRange
             if (ViewCalls.Free(found, 0, ViewCalls.Release)
                 && ViewCalls.Allocate(aligned, (nint)lengthBytes, ViewCalls.Reserve, ViewCalls.NoAccess) == aligned)
             {
+                Record(aligned, lengthBytes, isView: false);
                 return aligned;
             }
         }
@@ -146,7 +110,7 @@ internal sealed class WindowsAddressRange(long capacityBytes) : IAddressRange
     /// <summary>Takes the reservation around a range out of the record.</summary>
     private (nint Address, long LengthBytes) TakeReservation(nint address, long lengthBytes)
     {
-        lock (_gate)
+        lock (Gate)
         {
             var found = _pieces.FirstOrDefault(
                 piece => !piece.Value.IsView && piece.Key <= address && address + (nint)lengthBytes <= piece.Key + (nint)piece.Value.LengthBytes);
@@ -172,7 +136,7 @@ internal sealed class WindowsAddressRange(long capacityBytes) : IAddressRange
 
     private void Record(nint address, long lengthBytes, bool isView)
     {
-        lock (_gate)
+        lock (Gate)
         {
             _pieces.Add(address, (lengthBytes, isView));
         }
