@@ -28,6 +28,7 @@ public sealed class CudaStreamTests
         pinner.Pin(memory.Address, memory.LengthBytes);
         using var buffer = _device.Allocate(memory.LengthBytes);
         using var stream = _device.CreateStream();
+        _runtime.HostRanges.Use(memory.Address + 2 * SliceBytes, 1); // the third slice by itself
 
         stream.CopyToDevice(memory.Address, buffer.Address, memory.LengthBytes);
         await stream.Record().WaitAsync().DefaultTimeout();
@@ -36,22 +37,39 @@ public sealed class CudaStreamTests
         await stream.Record().WaitAsync().DefaultTimeout();
 
         memory.Span.SequenceEqual(expected).Should().BeTrue();
-        _driver.CopyStreams.Should().HaveCount(10, "each way takes one copy for each of five slices");
+        _driver.CopyStreams.Should().HaveCount(6, "each way takes one copy for each of three registrations");
+        pinner.Unpin(memory.Address, memory.LengthBytes);
+    }
+
+    [Fact]
+    public void Copy_FirstOverSeveralSlices_IsOneRegistrationAndOneCopy()
+    {
+        using var pinner = Pinner();
+        using var memory = new HostBytes(5 * SliceBytes);
+        pinner.Pin(memory.Address, memory.LengthBytes);
+        using var buffer = _device.Allocate(memory.LengthBytes);
+        using var stream = _device.CreateStream();
+
+        stream.CopyToDevice(memory.Address + 100, buffer.Address, 4 * SliceBytes);
+
+        _driver.Registered.Should().Equal(new Dictionary<nint, long> { [memory.Address] = 5 * SliceBytes });
+        _driver.CopyStreams.Should().ContainSingle();
         pinner.Unpin(memory.Address, memory.LengthBytes);
     }
 
     [Fact]
     public void Copy_AnyPartAndRows_MovesExactlyThem() => Prop.ForAll(
         (from pieces in Gen.Choose(1, 4)
+         from used in Gen.Choose(0, 15)
          from offset in Gen.Choose(0, SliceBytes)
          from row in Gen.Choose(1, SliceBytes)
          from gap in Gen.OneOf(Gen.Constant(0), Gen.Choose(0, SliceBytes))
          from rows in Gen.Choose(1, 6)
-         select (pieces, offset, row, gap, rows)).ToArbitrary(),
-        shape => CopyRows(shape.pieces, shape.offset, shape.row, shape.gap, shape.rows)).Check(Config.QuickThrowOnFailure.WithMaxTest(40));
+         select (pieces, used, offset, row, gap, rows)).ToArbitrary(),
+        shape => CopyRows(shape.pieces, shape.used, shape.offset, shape.row, shape.gap, shape.rows)).Check(Config.QuickThrowOnFailure.WithMaxTest(40));
 
     [Fact]
-    public void C11_Copy_IntoRowsOfLongerOnes_WritesIntoTheMemoryItself() => CopyRows(2, 100, 64, 36, 6);
+    public void C11_Copy_IntoRowsOfLongerOnes_WritesIntoTheMemoryItself() => CopyRows(2, 0b10, 100, 64, 36, 6);
 
     [Fact]
     public async Task C11_Copy_NeverGoesToTheDefaultStreamAndNeverWaits()
@@ -108,7 +126,8 @@ public sealed class CudaStreamTests
         pinner.Pin(memory.Address, memory.LengthBytes);
         using var buffer = _device.Allocate(memory.LengthBytes);
         using var stream = _device.CreateStream();
-        _driver.Registering = (address, _, _) => address == memory.Address ? CudaError.Success : CudaError.OutOfMemory;
+        _runtime.HostRanges.Use(memory.Address, 1);
+        _driver.Registering = (_, _, _) => CudaError.OutOfMemory;
         var row = memory.LengthBytes / rows;
 
         stream.Invoking(each => each.CopyToHost(buffer.Address, row, memory.Address, row, row - rows + 1, rows)).Should().Throw<CudaException>();
@@ -127,6 +146,7 @@ public sealed class CudaStreamTests
         pinner.Pin(memory.Address, memory.LengthBytes);
         using var half = _device.Allocate(SliceBytes);
         using var stream = _device.CreateStream();
+        _runtime.HostRanges.Use(memory.Address, 1);
         var row = memory.LengthBytes / rows;
 
         stream.CopyToHost(half.Address, row, memory.Address, row, row - rows + 1, rows);
@@ -204,7 +224,8 @@ public sealed class CudaStreamTests
         back.Span.SequenceEqual(memory.Span).Should().BeTrue();
     }
 
-    private void CopyRows(int pieces, int offset, int row, int gap, int rows)
+    /// <summary>The first slices are pinned, the rest is pageable; a bit of <paramref name="used"/> is a slice that is registered by itself before.</summary>
+    private void CopyRows(int pieces, int used, int offset, int row, int gap, int rows)
     {
         using var pinner = Pinner();
         var span = (rows - 1) * (row + gap) + row;
@@ -213,6 +234,12 @@ public sealed class CudaStreamTests
         source.Fill(rows);
         pinner.Pin(source.Address, pieces * SliceBytes);
         pinner.Pin(target.Address, pieces * SliceBytes);
+        foreach (var slice in Enumerable.Range(0, pieces).Where(each => (used >> each & 1) != 0))
+        {
+            _runtime.HostRanges.Use(source.Address + slice * SliceBytes, 1);
+            _runtime.HostRanges.Use(target.Address + slice * SliceBytes, 1);
+        }
+
         using var buffer = _device.Allocate((long)row * rows);
         using var stream = _device.CreateStream();
 

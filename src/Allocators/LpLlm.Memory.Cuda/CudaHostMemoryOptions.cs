@@ -9,7 +9,10 @@ public sealed class CudaHostMemoryOptions
     /// <summary>When memory of this process's pools is registered. Default <see cref="HostRegistration.Eager"/>.</summary>
     public HostRegistration Registration { get; set; }
 
-    /// <summary>What is registered at a time where it is left to the first use: a multiple of 2 MiB, 2 MiB to 1 GiB. Default 16 MiB.</summary>
+    /// <summary>
+    /// What a first use is rounded to where registration is left to it: a multiple of 2 MiB, 2 MiB to 1 GiB. Default 16 MiB. A longer copy registers
+    /// all slices that it is the first to use at once, up to 1 GiB a call of the driver; copies are cut where two such registrations meet.
+    /// </summary>
     public long SliceBytes { get; set; } = 16L << 20;
 
     internal void Validate(ICollection<string> errors)

@@ -73,6 +73,11 @@ internal sealed unsafe partial class SimulatedCudaDriver
 
     public int UnregisterHost(nint address)
     {
+        if (Unregistering?.Invoke(address) is { } refusal and not 0)
+        {
+            return refusal;
+        }
+
         lock (_gate)
         {
             return Check("cuMemHostUnregister") is var code and not 0 ? code : _registered.Remove(address) ? 0 : CudaError.NotRegistered;

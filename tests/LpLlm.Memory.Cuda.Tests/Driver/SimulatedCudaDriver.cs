@@ -35,6 +35,9 @@ internal sealed unsafe partial class SimulatedCudaDriver(int seed = 1, int devic
     /// <summary>Called before a registration, outside the gate: a test fails it by a code, counts it, or holds it.</summary>
     public Func<nint, long, uint, int>? Registering { get; set; }
 
+    /// <summary>Called before a range is unregistered, outside the gate: a test fails it by a code.</summary>
+    public Func<nint, int>? Unregistering { get; set; }
+
     /// <summary>Called before an event is recorded, outside the gate: a test holds it.</summary>
     public Action? Recording { get; set; }
 

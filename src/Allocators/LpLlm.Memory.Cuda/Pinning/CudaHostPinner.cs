@@ -42,12 +42,12 @@ internal sealed class CudaHostPinner : IHostPinner, IDisposable
             return;
         }
 
-        // One piece: the driver registers one at a time whoever asks, so that four threads took 1.0 to 1.3 times as long for 4 GiB on an H100
-        // (`bench cuda register`), and a copy within one piece need not be cut.
+        // One slice: the driver registers one at a time whoever asks, so that four threads took 1.0 to 1.3 times as long for 4 GiB on an H100
+        // (`bench cuda register`), and a copy within one registration need not be cut.
         var range = new HostRange(_registrar, address, lengthBytes, lengthBytes);
         try
         {
-            range.Use(address);
+            range.Use(address, lengthBytes);
         }
         catch (CudaException refusal)
         {

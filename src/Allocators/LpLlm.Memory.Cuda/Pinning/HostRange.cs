@@ -1,26 +1,33 @@
 namespace LpLlm.Memory.Cuda;
 
-/// <summary>Host memory that is registered in pieces: all at once, or each at its first use. Thread-safe; no lock is held over a call.</summary>
+/// <summary>
+/// Host memory that is registered at its first use, in slices: neighbours that one use reaches for the first time are one registration, a run.
+/// Thread-safe; no lock is held over a call.
+/// </summary>
 internal sealed class HostRange
 {
     private const int Absent = 0;
-    private const int Busy = 1;
-    private const int Registered = 2;
+    private const int Busy = -1;
 
-    // One piece takes 0.5 ms (16 MiB) to some 40 ms (1 GiB); a driver that takes this long has hung.
+    // As IHostPinner.Pin: what the driver is asked for at a time.
+    private const long LongestRunBytes = 1L << 30;
+
+    // A run takes 0.5 ms (16 MiB) to some 40 ms (1 GiB); a driver that takes this long has hung.
     private static readonly TimeSpan LongestRegistration = TimeSpan.FromSeconds(60);
 
     private readonly HostRegistrar _registrar;
-    private readonly long _pieceBytes;
-    private readonly int[] _pieces;
+    private readonly long _sliceBytes;
 
-    public HostRange(HostRegistrar registrar, nint address, long lengthBytes, long pieceBytes)
+    // Of each slice, the slice behind its run, which is 1 at least. So a copy knows how far it may go by one read.
+    private readonly int[] _runEnds;
+
+    public HostRange(HostRegistrar registrar, nint address, long lengthBytes, long sliceBytes)
     {
         _registrar = registrar;
-        _pieceBytes = pieceBytes;
+        _sliceBytes = sliceBytes;
         Address = address;
         LengthBytes = lengthBytes;
-        _pieces = new int[(lengthBytes + pieceBytes - 1) / pieceBytes];
+        _runEnds = new int[SliceBehind(lengthBytes)];
     }
 
     public nint Address { get; }
@@ -29,86 +36,117 @@ internal sealed class HostRange
 
     public nint End => Address + (nint)LengthBytes;
 
-    /// <summary>Registers the piece with that byte, if that has not been done.</summary>
-    /// <returns>Bytes from there to the end of the piece.</returns>
-    public long Use(nint address)
+    /// <summary>
+    /// Registers the slice with that byte, if that has not been done, and with it those behind it that the use reaches and nobody has used: one
+    /// registration takes less time than many, and the driver refuses a copy that leaves one.
+    /// </summary>
+    /// <returns>Bytes from there to the end of the registration, which may be less, or more, than <paramref name="lengthBytes"/>.</returns>
+    public long Use(nint address, long lengthBytes)
     {
-        var piece = (int)((address - Address) / _pieceBytes);
-        if (Volatile.Read(ref _pieces[piece]) != Registered)
+        var offset = address - Address;
+        var slice = (int)(offset / _sliceBytes);
+        var end = Volatile.Read(ref _runEnds[slice]);
+        if (end is Absent or Busy)
         {
-            Register(piece);
+            end = Register(slice, SliceBehind(offset + Math.Min(lengthBytes, LengthBytes - offset)));
         }
 
-        return Math.Min((piece + 1) * _pieceBytes, LengthBytes) - (address - Address);
+        return OffsetOf(end) - offset;
     }
 
-    /// <summary>Unregisters every piece it can, also behind one that it cannot.</summary>
+    /// <summary>Unregisters every run it can, also behind one that it cannot. Nobody uses the range meanwhile.</summary>
     /// <returns>What was refused.</returns>
     public List<CudaException> Unregister()
     {
         var refusals = new List<CudaException>();
-        for (var piece = 0; piece < _pieces.Length; piece++)
+        for (var slice = 0; slice < _runEnds.Length;)
         {
-            if (Volatile.Read(ref _pieces[piece]) != Registered)
+            var end = Volatile.Read(ref _runEnds[slice]);
+            if (end is Absent or Busy)
             {
+                slice++;
                 continue;
             }
 
             try
             {
-                _registrar.Unregister(AddressOf(piece), LengthOf(piece));
-                Volatile.Write(ref _pieces[piece], Absent);
+                _registrar.Unregister(Address + (nint)OffsetOf(slice), OffsetOf(end) - OffsetOf(slice));
+                Mark(slice, end, Absent);
             }
             catch (CudaException refusal)
             {
                 refusals.Add(refusal);
             }
+
+            slice = end;
         }
 
         return refusals;
     }
 
-    private void Register(int piece)
+    /// <returns>The slice behind the run with that slice.</returns>
+    private int Register(int slice, int usedEnd)
     {
-        switch (Interlocked.CompareExchange(ref _pieces[piece], Busy, Absent))
+        while (true)
         {
-            case Absent:
-                RegisterMine(piece);
-                return;
-            case Busy:
-                WaitForOther(piece);
-                return;
+            var end = Interlocked.CompareExchange(ref _runEnds[slice], Busy, Absent);
+            switch (end)
+            {
+                case Absent:
+                    return RegisterRun(slice, usedEnd);
+                case Busy:
+                    WaitForOther(slice); // if that one is refused, this thread tries for itself
+                    break;
+                default:
+                    return end;
+            }
         }
     }
 
-    private void RegisterMine(int piece)
+    /// <summary>The first slice is claimed. Those behind it are taken only if they are free: a thread that holds slices waits for nobody.</summary>
+    private int RegisterRun(int slice, int usedEnd)
     {
+        var furthest = (int)Math.Min(usedEnd, slice + LongestRunBytes / _sliceBytes);
+        var end = slice + 1;
+        while (end < furthest && Interlocked.CompareExchange(ref _runEnds[end], Busy, Absent) == Absent)
+        {
+            end++;
+        }
+
         var after = Absent;
         try
         {
-            _registrar.Register(AddressOf(piece), LengthOf(piece));
-            after = Registered;
+            _registrar.Register(Address + (nint)OffsetOf(slice), OffsetOf(end) - OffsetOf(slice));
+            after = end;
         }
         finally
         {
-            Volatile.Write(ref _pieces[piece], after);
+            Mark(slice, end, after);
         }
+
+        return end;
     }
 
-    /// <summary>Another thread uses the piece for the first time, too; if it was refused, this one tries for itself.</summary>
-    private void WaitForOther(int piece)
+    private void WaitForOther(int slice)
     {
-        if (!SpinWait.SpinUntil(() => Volatile.Read(ref _pieces[piece]) != Busy, LongestRegistration))
+        if (!SpinWait.SpinUntil(() => Volatile.Read(ref _runEnds[slice]) != Busy, LongestRegistration))
         {
             throw new MemorySourceException(
-                "cuMemHostRegister", 0, "timeout", LengthOf(piece), limitBytes: null,
+                "cuMemHostRegister", 0, "timeout", OffsetOf(slice + 1) - OffsetOf(slice), limitBytes: null,
                 $"Another thread has been registering it for {LongestRegistration.TotalSeconds} s: the driver hangs. Restart the process.");
         }
-
-        Register(piece);
     }
 
-    private nint AddressOf(int piece) => Address + (nint)(piece * _pieceBytes);
+    private void Mark(int slice, int end, int runEnd)
+    {
+        for (; slice < end; slice++)
+        {
+            Volatile.Write(ref _runEnds[slice], runEnd);
+        }
+    }
 
-    private long LengthOf(int piece) => Math.Min(_pieceBytes, LengthBytes - piece * _pieceBytes);
+    /// <summary>The last slice may be a shorter one.</summary>
+    private long OffsetOf(int slice) => Math.Min(slice * _sliceBytes, LengthBytes);
+
+    private int SliceBehind(long offset) => (int)((offset + _sliceBytes - 1) / _sliceBytes);
 }

@@ -41,8 +41,8 @@ internal sealed class HostRanges
         }
     }
 
-    /// <summary>A device is about to use the memory: registers it if that has been left to now.</summary>
-    /// <returns>How many bytes from the address on, at most <paramref name="lengthBytes"/>, a single copy may take.</returns>
+    /// <summary>A device is about to use the memory: registers its beginning, or all of it, if that has been left to now.</summary>
+    /// <returns>How many bytes from the address on, at most <paramref name="lengthBytes"/>, are ready and a single copy may take.</returns>
     /// <exception cref="CudaException">It could not be registered.</exception>
     public long Use(nint address, long lengthBytes)
     {
@@ -50,7 +50,7 @@ internal sealed class HostRanges
         var behind = FirstBehind(sorted, address);
         if (behind > 0 && sorted[behind - 1].End > address)
         {
-            return Math.Min(lengthBytes, sorted[behind - 1].Use(address));
+            return Math.Min(lengthBytes, sorted[behind - 1].Use(address, lengthBytes));
         }
 
         // Not ours: pageable, or registered by somebody else. The copy may go on up to where ours begins.
