@@ -11,7 +11,7 @@ public sealed class CudaHostMemoryOptions
 
     /// <summary>
     /// What a first use is rounded to where registration is left to it: a multiple of 2 MiB, 2 MiB to 1 GiB. Default 16 MiB. A longer copy registers
-    /// all slices that it is the first to use at once, up to 1 GiB a call of the driver; copies are cut where two such registrations meet.
+    /// neighbouring slices that it is the first to use at once, at most 1 GiB a time. Copies are cut where two registrations meet.
     /// </summary>
     public long SliceBytes { get; set; } = 16L << 20;
 
