@@ -65,7 +65,7 @@ internal static class RegisterRun
             0L,
             region.LengthBytes / pieceBytes,
             new ParallelOptions { MaxDegreeOfParallelism = threads },
-            piece => range.Use(region.Address + (nint)(piece * pieceBytes)));
+            piece => range.Use(region.Address + (nint)(piece * pieceBytes), pieceBytes));
         var registered = Stopwatch.GetTimestamp();
         range.Unregister().ForEach(refusal => throw refusal);
         return (Stopwatch.GetElapsedTime(started, registered).TotalMilliseconds, Stopwatch.GetElapsedTime(registered).TotalMilliseconds);
