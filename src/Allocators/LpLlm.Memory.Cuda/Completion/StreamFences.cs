@@ -20,6 +20,9 @@ internal sealed class StreamFences(CudaDevice device, StreamHandle stream)
     // How old an answer of the driver may be that is given again. Whoever asks all the time holds up whoever enqueues.
     private static readonly long FreshTicks = Stopwatch.Frequency / 200_000; // 5 us
 
+    // While the poller asks anyway, every 20 us; where it does so less often, those who want to know ask themselves.
+    private static readonly long FreshWatchedTicks = Stopwatch.Frequency / 40_000; // 25 us
+
     private readonly Lock _gate = new();
     private readonly Queue<(long Number, nint Event)> _recorded = new();
     private readonly List<CudaFence> _awaited = [];
@@ -73,7 +76,8 @@ internal sealed class StreamFences(CudaDevice device, StreamHandle stream)
 
     public bool HasCompleted(long number)
     {
-        if (number > Volatile.Read(ref _completed) && Stopwatch.GetTimestamp() - Volatile.Read(ref _lastAsked) > FreshTicks)
+        var freshTicks = Volatile.Read(ref _isWatched) ? FreshWatchedTicks : FreshTicks;
+        if (number > Volatile.Read(ref _completed) && Stopwatch.GetTimestamp() - Volatile.Read(ref _lastAsked) > freshTicks)
         {
             CoverIfNeeded(number);
             Ask();
