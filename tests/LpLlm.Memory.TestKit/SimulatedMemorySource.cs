@@ -8,6 +8,7 @@ public sealed class SimulatedMemorySource : IMemorySource
 {
     private const long Spacing = 2L << 40;
     private static long s_next = 1L << 45;
+    private readonly Lock _peakGate = new();
     private long _reserved;
     private int _reserves;
     private int _releases;
@@ -63,7 +64,12 @@ public sealed class SimulatedMemorySource : IMemorySource
         }
 
         progress?.Report(lengthBytes);
-        PeakReservedBytes = Math.Max(PeakReservedBytes, Interlocked.Add(ref _reserved, lengthBytes));
+        var reserved = Interlocked.Add(ref _reserved, lengthBytes);
+        lock (_peakGate)
+        {
+            PeakReservedBytes = Math.Max(PeakReservedBytes, reserved);
+        }
+
         return new Region(this, (nint)Interlocked.Add(ref s_next, Spacing), lengthBytes);
     }
 

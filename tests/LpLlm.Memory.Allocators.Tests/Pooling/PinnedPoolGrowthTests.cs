@@ -18,6 +18,45 @@ public class PinnedPoolGrowthTests : PoolFixture
     }
 
     [Fact]
+    public async Task Open_SeveralSlabs_TakesTwoAtATime()
+    {
+        var gate = new TaskCompletionSource();
+        Source.Gate = gate.Task;
+        using var sut = CreateSut(capacityBytes: (9 * MiB) / 2, initialBytes: (9 * MiB) / 2);
+        var reports = new List<PinProgress>();
+        var opening = sut.OpenAsync(new Reports(reports), CancellationToken.None);
+
+        await TestTimeouts.UntilAsync(() => Source.Reserves == 2);
+        opening.IsCompleted.Should().BeFalse();
+        Source.Reserves.Should().Be(2, "each is populated by all processors");
+        gate.SetResult();
+        await opening.DefaultTimeout();
+
+        Source.Reserves.Should().Be(5);
+        sut.GetSnapshot().ReservedBytes.Should().Be((9 * MiB) / 2);
+        reports.Select(report => report.ReadyBytes).Should().BeInAscendingOrder().And.OnlyHaveUniqueItems();
+        reports[^1].Should().Be(new PinProgress((9 * MiB) / 2, (9 * MiB) / 2));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(4)]
+    public async Task Open_ASlabIsRefused_ThrowsAndKeepsWhatThereIs(int refused)
+    {
+        Source.FailingReserves.Add(refused);
+        using var sut = CreateSut(capacityBytes: 4 * MiB, initialBytes: 4 * MiB, time: Time);
+
+        (await sut.Awaiting(pool => pool.OpenAsync(null, CancellationToken.None).DefaultTimeout()).Should().ThrowAsync<MemorySourceException>())
+            .WithMessage("*told to fail*");
+
+        sut.GetSnapshot().ReservedBytes.Should().Be(Source.ReservedBytes).And.BeLessThan(4 * MiB);
+        Time.Advance(TimeSpan.FromSeconds(1));
+        await sut.OpenAsync(null, CancellationToken.None).DefaultTimeout();
+        sut.GetSnapshot().ReservedBytes.Should().Be(4 * MiB, "a second try takes what is missing");
+    }
+
+    [Fact]
     public async Task Open_MoreThanTheMachineHas_IsRefusedBeforeTheFirstSlab()
     {
         using var sut = PinnedPoolFactory.CreateLocal(
@@ -185,7 +224,7 @@ public class PinnedPoolGrowthTests : PoolFixture
         Source.Gate = new TaskCompletionSource().Task;
         var sut = CreateSut(initialBytes: 4 * MiB);
         var opening = sut.OpenAsync(null, CancellationToken.None);
-        await TestTimeouts.UntilAsync(() => Source.Reserves == 1);
+        await TestTimeouts.UntilAsync(() => Source.Reserves == 2);
 
         await sut.DisposeAsync().AsTask().DefaultTimeout();
 

@@ -1,3 +1,4 @@
+using LpLlm.Memory.Pooling;
 using LpLlm.Memory.Sources;
 using Microsoft.Extensions.Logging;
 
@@ -7,7 +8,7 @@ namespace LpLlm.Memory.Tests.Sources;
 public sealed class HostMemorySourceTests : IDisposable
 {
     private const long MiB = 1 << 20;
-    private const long Piece = 256 * MiB;
+    private const long Piece = 512 * MiB;
 
     // No reserved pages, whatever this machine has: they count neither as resident nor as locked.
     private readonly Folders _sys = new Folders().Write("kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
@@ -40,7 +41,7 @@ public sealed class HostMemorySourceTests : IDisposable
     }
 
     [Fact]
-    public async Task Reserve_AboveOnePiece_PinsInPiecesOfAtMost256MiB()
+    public async Task Reserve_AboveOnePiece_PinsInPiecesOfAtMost512MiB()
     {
         var reports = new List<long>();
         var region = await CreateSut().ReserveAsync((2 * Piece) + (4 * MiB), new Reports(reports)).DefaultTimeout();
@@ -49,6 +50,25 @@ public sealed class HostMemorySourceTests : IDisposable
         reports.Should().Equal(Piece, 2 * Piece, (2 * Piece) + (4 * MiB));
         region.Dispose();
         _pinner.Pinned.Should().BeEmpty();
+    }
+
+    [Fact]
+    public async Task Reserve_SeveralAtOnceAndSomeCancelled_TheOthersAreResidentAndPinned()
+    {
+        var before = ProcessStatus.ReadBytes("VmRSS:");
+        var sut = CreateSut();
+        var kept = Enumerable.Range(0, 4).Select(_ => sut.ReserveAsync(48 * MiB).AsTask()).ToList();
+        var doomed = Enumerable.Range(0, 4).Select(_ => ReserveUntilTheFirstPieceAsync(sut)).ToList();
+
+        await Task.WhenAll(kept).DefaultTimeout();
+        foreach (var task in doomed)
+        {
+            await task.Awaiting(each => each.DefaultTimeout()).Should().ThrowAsync<OperationCanceledException>();
+        }
+
+        (ProcessStatus.ReadBytes("VmRSS:") - before).Should().BeInRange(150 * MiB, 300 * MiB);
+        _pinner.Pinned.Values.Should().BeEquivalentTo(Enumerable.Repeat(48 * MiB, 4));
+        kept.ForEach(task => task.Result.Dispose());
     }
 
     [Fact]
@@ -177,6 +197,13 @@ public sealed class HostMemorySourceTests : IDisposable
 
     private HostMemorySource CreateSut(bool allowPageable = false, bool touchPages = false) =>
         new(new HostMemorySettings { AllowPageable = allowPageable, TouchPages = touchPages }, _pinner, _logger, sysPath: _sys.Root);
+
+    /// <summary>Cancels itself when one of two pieces is pinned, and the other perhaps populated.</summary>
+    private static async Task<MemoryRegion> ReserveUntilTheFirstPieceAsync(HostMemorySource sut)
+    {
+        using var cancellation = new CancellationTokenSource();
+        return await sut.ReserveAsync(2 * Piece, new DirectProgress(_ => cancellation.Cancel()), cancellation.Token);
+    }
 
     private sealed class Reports(List<long> reports) : IProgress<long>
     {

@@ -14,16 +14,15 @@ internal partial class PinnedPool
     public Task OpenAsync(IProgress<PinProgress>? progress, CancellationToken cancellationToken) => ResizeAsync(
         async token =>
         {
-            _source.EnsureAvailable(Math.Max(0, _settings.InitialBytes - Interlocked.Read(ref _reserved)));
-            while (Interlocked.Read(ref _reserved) < _settings.InitialBytes)
-            {
-                var before = _reserved;
-                var report = progress is null
-                    ? null
-                    : new DirectProgress(bytes => progress.Report(new PinProgress(before + bytes, _settings.InitialBytes)));
-                await AddSlabAsync(report, token).ConfigureAwait(false);
-            }
+            var lengths = InitialSlabLengths();
+            _source.EnsureAvailable(lengths.Sum());
+            var all = progress is null ? null : new OpeningProgress(progress, _reserved, _settings.InitialBytes);
 
+            // Two at a time: while one is pinned, the other is populated.
+            await Parallel.ForEachAsync(
+                lengths,
+                new ParallelOptions { MaxDegreeOfParallelism = 2, CancellationToken = token },
+                async (bytes, either) => await AddSlabAsync(bytes, all?.OfSlab(), either).ConfigureAwait(false)).ConfigureAwait(false);
             return true;
         },
         cancellationToken);
@@ -108,7 +107,7 @@ internal partial class PinnedPool
                     throw refusal;
                 }
 
-                await AddSlabAsync(progress: null, token).ConfigureAwait(false);
+                await AddSlabAsync(NextSlabBytes(), progress: null, token).ConfigureAwait(false);
             }
 
             return lease;
@@ -137,9 +136,8 @@ internal partial class PinnedPool
     }
 
     /// <summary>Takes one slab from the source; the semaphore is held.</summary>
-    private async Task AddSlabAsync(IProgress<long>? progress, CancellationToken cancellationToken)
+    private async Task AddSlabAsync(long bytes, IProgress<long>? progress, CancellationToken cancellationToken)
     {
-        var bytes = NextSlabBytes();
         var region = await ReserveAsync(bytes, progress, cancellationToken).ConfigureAwait(false);
         Add(new PoolSlab(this, region, _createAllocator(bytes)));
         _queue.Serve();
@@ -305,6 +303,17 @@ internal partial class PinnedPool
     {
         _reserved -= slab.Allocator.CapacityBytes;
         _pageable -= IsPageable(slab) ? slab.Allocator.CapacityBytes : 0;
+    }
+
+    private List<long> InitialSlabLengths()
+    {
+        var lengths = new List<long>();
+        for (var planned = Interlocked.Read(ref _reserved); planned < _settings.InitialBytes; planned += lengths[^1])
+        {
+            lengths.Add(Math.Min(_settings.SlabBytes, _settings.CapacityBytes - planned));
+        }
+
+        return lengths;
     }
 
     private long NextSlabBytes()

@@ -4,12 +4,11 @@ using System.Runtime.InteropServices;
 namespace LpLlm.Memory.Sources;
 
 /// <summary>
-/// Makes the pages of a fresh mapping resident, on threads of its own, from the front to the back: pieces that are ready can be pinned meanwhile.
+/// Makes the pages of a fresh mapping resident, on <see cref="PopulatingThreads"/>, from the front to the back: pieces that are ready can be pinned meanwhile.
 /// </summary>
 /// <remarks>
 /// A device's registration takes one processor 25 ms a GiB, and populating takes sixteen 20: side by side 16 GiB took 0.44 to 0.56 s on an H100's host, one
-/// after the other 0.67 to 0.81. That needs short steps, or the last one of a piece keeps the others waiting. The thread pool is left to the program, which
-/// may wait for seconds here.
+/// after the other 0.67 to 0.81. That needs short steps, or the last one of a piece keeps the others waiting.
 /// </remarks>
 internal sealed class PagePopulator : IDisposable
 {
@@ -30,8 +29,7 @@ internal sealed class PagePopulator : IDisposable
     private readonly CancellationTokenSource _stop;
     private readonly CountdownEvent[] _pieces;
     private readonly long _stepsPerPiece;
-    private readonly List<Thread> _threads = [];
-    private readonly ManualResetEventSlim _allStarted = new();
+    private readonly long _stepCount;
     private ExceptionDispatchInfo? _failure;
     private long _taken;
 
@@ -57,35 +55,27 @@ internal sealed class PagePopulator : IDisposable
             _pieces[i] = new CountdownEvent((int)Steps(LengthOf(i)));
         }
 
+        _stepCount = (_pieces.Length - 1) * _stepsPerPiece + _pieces[^1].InitialCount;
+
         // One processor of many is left to whoever pins: else it waits for the end of a slice, some ms, each time that a piece is ready.
         var processors = Environment.ProcessorCount < ManyProcessors ? Environment.ProcessorCount : Environment.ProcessorCount - 1;
-        var count = Math.Min(processors, _pieces.Sum(piece => piece.CurrentCount));
-        if (count == 1)
+        var threads = (int)Math.Min(processors, _stepCount);
+        if (threads > 1)
         {
-            Work();
+            PopulatingThreads.Shared.Add(this, threads);
             return;
         }
 
-        try
+        while (TryTakeStep() is { } step)
         {
-            for (var i = 0; i < count; i++)
-            {
-                var thread = new Thread(WorkWithOthers, maxStackSize: 256 << 10) { IsBackground = true, Name = $"populate-{i}" };
-                thread.Start();
-                _threads.Add(thread);
-            }
-        }
-        catch (OutOfMemoryException) when (_threads.Count > 0)
-        {
-            // The system gives no more threads: those that are there do all.
-        }
-        finally
-        {
-            _allStarted.Set();
+            Populate(step);
         }
     }
 
     public int PieceCount => _pieces.Length;
+
+    /// <summary>How many threads are at work on it; theirs to keep.</summary>
+    public int Workers { get; set; }
 
     /// <summary>Waits until all pages of a piece are resident.</summary>
     /// <returns>Where it is.</returns>
@@ -108,58 +98,38 @@ internal sealed class PagePopulator : IDisposable
         return (_address + (nint)(piece * _pieceBytes), LengthOf(piece));
     }
 
+    /// <summary>A step that nobody has taken yet, or null when there is none. One thread at a time asks.</summary>
+    public long? TryTakeStep() => _taken < _stepCount && !_stop.IsCancellationRequested ? _taken++ : null;
+
+    /// <summary>Does a step. A failure is told to whoever waits, and ends the work: a thread that ends by an exception ends the process.</summary>
+    public void Populate(long step)
+    {
+        var piece = (int)(step / _stepsPerPiece);
+        var offset = step % _stepsPerPiece * StepBytes;
+        try
+        {
+            Populate(_address + (nint)(piece * _pieceBytes + offset), Math.Min(StepBytes, LengthOf(piece) - offset));
+            _pieces[piece].Signal();
+        }
+        catch (Exception failure)
+        {
+            Interlocked.CompareExchange(ref _failure, ExceptionDispatchInfo.Capture(failure), null);
+            _stop.Cancel();
+        }
+    }
+
     /// <summary>Stops, and waits some milliseconds until no thread is at work on the mapping.</summary>
     public void Dispose()
     {
         _stop.Cancel();
-        _threads.ForEach(thread => thread.Join());
+        PopulatingThreads.Shared.Remove(this);
         Array.ForEach(_pieces, piece => piece.Dispose());
-        _allStarted.Dispose();
         _stop.Dispose();
     }
 
     private static long Steps(long lengthBytes) => (lengthBytes + StepBytes - 1) / StepBytes;
 
     private long LengthOf(int piece) => Math.Min(_pieceBytes, _lengthBytes - piece * _pieceBytes);
-
-    /// <summary>
-    /// All threads start before the first populates: a new one maps its stack, for which the kernel waits until nobody populates. Sixteen that began one by one
-    /// took 2.3 s for 16 GiB instead of 0.4.
-    /// </summary>
-    private void WorkWithOthers()
-    {
-        _allStarted.Wait();
-        Work();
-    }
-
-    private void Work()
-    {
-        try
-        {
-            while (!_stop.IsCancellationRequested)
-            {
-                var step = Interlocked.Increment(ref _taken) - 1;
-                var piece = (int)(step / _stepsPerPiece);
-                if (piece >= _pieces.Length)
-                {
-                    return;
-                }
-
-                var offset = step % _stepsPerPiece * StepBytes;
-                if (offset < LengthOf(piece))
-                {
-                    Populate(_address + (nint)(piece * _pieceBytes + offset), Math.Min(StepBytes, LengthOf(piece) - offset));
-                    _pieces[piece].Signal();
-                }
-            }
-        }
-        catch (Exception failure)
-        {
-            // Whoever waits gets it: a thread that ends by an exception ends the process.
-            Interlocked.CompareExchange(ref _failure, ExceptionDispatchInfo.Capture(failure), null);
-            _stop.Cancel();
-        }
-    }
 
     private void Populate(nint address, long lengthBytes)
     {
