@@ -50,6 +50,20 @@ public class ReplicaBookTests
     }
 
     [Fact]
+    public void TooManyRun_AnotherOneIsRefused_UntilOneHasEnded()
+    {
+        var running = Enumerable.Range(0, ReplicaBook.MaxRunning).Select(i => _sut.Add("m", $"{i}")).ToList();
+
+        var act = () => _sut.Add("m", "one more");
+
+        act.Should().Throw<ModelStoreException>().WithMessage("*256 replicas*'one more'*").Which.IsTransient.Should().BeTrue();
+        _sut.Find("m", "one more").Should().BeNull();
+        _sut.End(running[7], failure: null);
+        _sut.Add("m", "one more").Should().NotBeNull();
+        act.Should().Throw<InvalidOperationException>("that name is taken now");
+    }
+
+    [Fact]
     public void AFailedCopysRecord_DoesNotTakeItsSuccessorWithIt()
     {
         _sut.End(_sut.Add("m", "r"), new InvalidOperationException());

@@ -9,9 +9,13 @@ internal sealed class ReplicaBook(TimeProvider time)
     /// <summary>Copies that ended, at most: a client that loads layer by layer makes one for each layer and token (U8).</summary>
     public const int MaxEnded = 4096;
 
+    /// <summary>Copies that run at once, at most: each holds its request's plan and opened handles, and calls that begin one return at once.</summary>
+    public const int MaxRunning = 256;
+
     private readonly Lock _gate = new();
     private readonly Dictionary<(string Model, string Name), Replica> _replicas = [];
     private readonly Queue<Replica> _ended = [];
+    private int _running;
 
     public int Count
     {
@@ -26,6 +30,7 @@ internal sealed class ReplicaBook(TimeProvider time)
     }
 
     /// <exception cref="InvalidOperationException">There is one of that name that has not failed.</exception>
+    /// <exception cref="ModelStoreException">Too many run.</exception>
     public Replica Add(string model, string name)
     {
         lock (_gate)
@@ -36,6 +41,13 @@ internal sealed class ReplicaBook(TimeProvider time)
                 throw new InvalidOperationException($"Model '{model}' has a replica '{name}' already: give each copy a name of its own.");
             }
 
+            if (_running >= MaxRunning)
+            {
+                throw new ModelStoreException(
+                    ModelStoreFault.NoRoom, model, $"{MaxRunning} replicas are being copied already: confirm some before replica '{name}' is begun.");
+            }
+
+            _running++;
             return _replicas[(model, name)] = new Replica(model, name);
         }
     }
@@ -45,6 +57,7 @@ internal sealed class ReplicaBook(TimeProvider time)
         replica.End(failure, time.GetTimestamp());
         lock (_gate)
         {
+            _running--;
             _ended.Enqueue(replica);
             ReapUnsynchronized();
         }
