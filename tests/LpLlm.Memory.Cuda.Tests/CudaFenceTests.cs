@@ -66,6 +66,31 @@ public sealed class CudaFenceTests
     }
 
     [Fact]
+    public async Task WaitAsync_NoThreadCanBeStarted_ThrowsAndTheNextOneTriesAgain()
+    {
+        var starts = 0;
+        var poller = new CompletionPoller(thread =>
+        {
+            if (++starts == 1)
+            {
+                throw new InsufficientMemoryException();
+            }
+
+            thread.Start();
+        });
+        using var stream = new CudaRuntime(_driver) { Poller = poller }.Devices[0].CreateStream();
+        _driver.IsHeld = true;
+        var fence = stream.Record();
+        await fence.Awaiting(each => each.WaitAsync().AsTask()).Should().ThrowAsync<OutOfMemoryException>();
+
+        var second = fence.WaitAsync();
+        _driver.IsHeld = false;
+
+        await second.DefaultTimeout();
+        starts.Should().Be(2);
+    }
+
+    [Fact]
     public async Task WaitAsync_TheDeviceBreaksDown_FailsAndTheFenceNeverCompletes()
     {
         using var stream = _device.CreateStream();

@@ -12,7 +12,7 @@ internal sealed class CudaRuntime
     {
         Driver = driver;
         HostRanges = new HostRanges();
-        Poller = new CompletionPoller();
+        Poller = new CompletionPoller(thread => thread.Start());
         _inventory = new Lazy<Inventory>(FindDevices, LazyThreadSafetyMode.PublicationOnly);
     }
 
@@ -22,7 +22,7 @@ internal sealed class CudaRuntime
 
     public HostRanges HostRanges { get; }
 
-    public CompletionPoller Poller { get; }
+    public CompletionPoller Poller { get; init; }
 
     public IReadOnlyList<CudaDevice> Devices => _inventory.Value.Devices;
 

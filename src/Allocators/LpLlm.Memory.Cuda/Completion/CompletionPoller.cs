@@ -7,7 +7,8 @@ namespace LpLlm.Memory.Cuda;
 /// One thread that asks the driver about all streams on whose fences somebody waits. The thread pool is left alone, and the thread ends when
 /// nobody has waited for a while.
 /// </summary>
-internal sealed class CompletionPoller
+/// <param name="start">Starts the thread.</param>
+internal sealed class CompletionPoller(Action<Thread> start)
 {
     // A 64 KiB copy takes 10 us, 64 MiB 1.2 ms: spinning finds the small ones at once, yielding the usual ones; sleeping costs what is left 1 ms at most.
     private static readonly TimeSpan Spinning = TimeSpan.FromMicroseconds(200);
@@ -21,12 +22,21 @@ internal sealed class CompletionPoller
     private readonly object _wake = new();
     private int _isRunning;
 
+    /// <exception cref="OutOfMemoryException">The system gives no thread now. The next call tries again, also for this stream.</exception>
     public void Watch(StreamFences fences)
     {
         _added.Enqueue(fences);
         if (Interlocked.Exchange(ref _isRunning, 1) == 0)
         {
-            new Thread(Run) { IsBackground = true, Name = "CUDA completions" }.Start();
+            try
+            {
+                start(new Thread(Run) { IsBackground = true, Name = "CUDA completions" });
+            }
+            catch
+            {
+                Volatile.Write(ref _isRunning, 0);
+                throw;
+            }
         }
         else
         {
@@ -45,7 +55,11 @@ internal sealed class CompletionPoller
         {
             while (_added.TryDequeue(out var added))
             {
-                watched.Add(added);
+                if (!watched.Contains(added))
+                {
+                    watched.Add(added); // twice after a thread that could not be started
+                }
+
                 lastProgress = Stopwatch.GetTimestamp();
             }
 
