@@ -19,6 +19,13 @@ public class SizedConfigurationTests
     }
 
     [Fact]
+    public void Bind_SizeTextForAShortLength_GivesBytes()
+    {
+        Bind(("messagebytes", "64KiB")).MessageBytes.Should().Be(64 << 10);
+        Bind(("MessageBytes", "2147483647")).MessageBytes.Should().Be(int.MaxValue);
+    }
+
+    [Fact]
     public void Bind_EverySupportedShape_IsBound()
     {
         var options = Bind(
@@ -56,7 +63,7 @@ public class SizedConfigurationTests
         var act = () => Bind(
             ("CapacityBytes", "two"), ("LimitBytes", "-1"), ("Count", "many"), ("Enabled", "perhaps"), ("Deadline", "soon"),
             ("Day", "Someday"), ("Capacity", "1"), ("Inner:Counts", "1"), ("Inner:Count", "99999999999"), ("Parts:0:LimitBytes", "9999999PiB"),
-            ("Parts:1", "x"), ("Classes:small", "tiny"), ("Label:Sub", "x"));
+            ("Parts:1", "x"), ("Classes:small", "tiny"), ("Label:Sub", "x"), ("MessageBytes", "2GiB"));
 
         act.Should().Throw<OptionsValidationException>().Which.Failures.Should().SatisfyRespectively(
             Is("A:B:Capacity is not an option; the options here are CapacityBytes, Classes, Count,"),
@@ -70,6 +77,7 @@ public class SizedConfigurationTests
             Is("A:B:Inner:Counts is not an option"),
             Is("A:B:Label is a section; a text is expected."),
             Is("A:B:LimitBytes = '-1' is not valid; a size"),
+            Is("A:B:MessageBytes = '2GiB' is not valid; a size such as 64KiB or 4096, below 2GiB, is expected."),
             Is("A:B:Parts:0:LimitBytes = '9999999PiB' is not valid; a size"),
             Is("A:B:Parts:1 = 'x' is a single value; a section is expected."));
     }

@@ -6,6 +6,8 @@ public sealed class SizedOptions
 
     public long? LimitBytes { get; set; }
 
+    public int MessageBytes { get; set; } = 5;
+
     public int Count { get; set; } = 3;
 
     public bool Enabled { get; set; }

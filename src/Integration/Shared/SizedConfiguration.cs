@@ -8,7 +8,8 @@ using Microsoft.Extensions.Options;
 namespace LpLlm.Memory.Configuration;
 
 /// <summary>
-/// Binds options whose <see cref="long"/> properties are sizes: <c>"2GiB"</c> is accepted where the plain binder reads digits only.
+/// Binds options whose <see cref="long"/> properties are sizes, and those <see cref="int"/> ones whose names end with Bytes: <c>"2GiB"</c> is
+/// accepted where the plain binder reads digits only.
 /// </summary>
 /// <remarks>
 /// The plain binder stops at the first bad value; here every problem of a section is collected, because an operator who
@@ -89,21 +90,24 @@ internal static class SizedConfiguration
         IConfigurationSection section, Type type, bool nullable, Dictionary<string, string?> values, List<string> problems)
     {
         var text = section.Value;
+        var largest = type == typeof(long) ? long.MaxValue
+            : type == typeof(int) && section.Key.EndsWith("Bytes", StringComparison.OrdinalIgnoreCase) ? int.MaxValue
+            : 0;
         if (section.GetChildren().Any())
         {
-            problems.Add($"{section.Path} is a section; {Accepted(type)} is expected.");
+            problems.Add($"{section.Path} is a section; {Accepted(type, largest)} is expected.");
         }
         else if (text is null || (text.Length == 0 && nullable))
         {
             return; // The binder leaves the default, or sets null.
         }
-        else if (type == typeof(long) && ByteSize.TryParse(text, out var bytes))
+        else if (largest > 0 && ByteSize.TryParse(text, out var bytes) && bytes <= largest)
         {
             values[section.Path] = bytes.ToString(CultureInfo.InvariantCulture);
         }
-        else if (type == typeof(long) || !CanConvert(type, text))
+        else if (largest > 0 || !CanConvert(type, text))
         {
-            problems.Add($"{section.Path} = '{text}' is not valid; {Accepted(type)} is expected.");
+            problems.Add($"{section.Path} = '{text}' is not valid; {Accepted(type, largest)} is expected.");
         }
     }
 
@@ -127,8 +131,9 @@ internal static class SizedConfiguration
         }
     }
 
-    private static string Accepted(Type type) => Type.GetTypeCode(type) switch
+    private static string Accepted(Type type, long largestSize) => Type.GetTypeCode(type) switch
     {
+        _ when largestSize == int.MaxValue => "a size such as 64KiB or 4096, below 2GiB,",
         _ when type.IsEnum => $"one of {string.Join(", ", Enum.GetNames(type))}",
         TypeCode.Int64 => "a size such as 2GiB, 512MB or 4096",
         TypeCode.Int32 => $"a whole number from {int.MinValue} to {int.MaxValue}",
