@@ -1,4 +1,5 @@
 using LpLlm.Memory.TestKit;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace LpLlm.Memory.Models;
@@ -222,6 +223,25 @@ public sealed class CatalogTests : IAsyncLifetime
         _memory.LiveCount.Should().Be(0);
     }
 
-    private ModelCatalog New(bool registrationRequired = false, long floorBytes = 0) => new(
-        Catalogs.Settings("/models", registrationRequired: registrationRequired, floorBytes: floorBytes), _memory, _disk, TimeProvider.System, NullLogger.Instance);
+    [Fact]
+    public async Task Load_FailsAgainAndAgain_TheLogTellsOnceASecondAndTheCallersEachTime()
+    {
+        var (time, logger) = (new ManualTimeProvider(), new CollectingLogger());
+        await using var catalog = New(time: time, logger: logger);
+        _disk.CutBytes = 1;
+
+        for (var i = 0; i < 5; i++)
+        {
+            (await Faults.OfAsync(() => catalog.LoadAsync("a", RentPriority.Normal))).Should().Be(ModelStoreFault.Damaged);
+        }
+
+        logger.Entries.Where(entry => entry.Id == 1301).Should().ContainSingle();
+        time.Advance(TimeSpan.FromSeconds(1));
+        await Faults.OfAsync(() => catalog.LoadAsync("b", RentPriority.Normal));
+        logger.Entries.Where(entry => entry.Id == 1301).Should().HaveCount(2).And.Subject.Last().Message.Should().Contain("'b'");
+    }
+
+    private ModelCatalog New(bool registrationRequired = false, long floorBytes = 0, TimeProvider? time = null, ILogger? logger = null) => new(
+        Catalogs.Settings("/models", registrationRequired: registrationRequired, floorBytes: floorBytes),
+        _memory, _disk, time ?? TimeProvider.System, logger ?? NullLogger.Instance);
 }

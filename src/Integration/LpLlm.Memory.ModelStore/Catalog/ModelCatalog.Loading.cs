@@ -224,9 +224,9 @@ internal sealed partial class ModelCatalog
         {
             ModelStoreLog.LoadCancelled(_logger, model);
         }
-        else
+        else if (_failures.TryTake())
         {
-            // An expected failure's message says all; a stack trace is for the others.
+            // Whoever asked for the load is told of each. An expected failure's message says all; a stack trace is for the others.
             ModelStoreLog.LoadFailed(_logger, failure.Message, failure is PinnedMemoryException ? null : failure);
         }
     }

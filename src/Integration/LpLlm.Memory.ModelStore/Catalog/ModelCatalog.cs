@@ -18,6 +18,7 @@ internal sealed partial class ModelCatalog : IAsyncDisposable
     private readonly IModelDisk _disk;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly FailurePace _failures;
     private readonly ReadPool _pool;
     private readonly ModelLoader _loader;
     private long _useNumber;
@@ -31,6 +32,7 @@ internal sealed partial class ModelCatalog : IAsyncDisposable
     internal ModelCatalog(ModelCatalogSettings settings, IModelMemory memory, IModelDisk disk, TimeProvider time, ILogger logger)
     {
         (_settings, _memory, _disk, _time, _logger) = (settings, memory, disk, time, logger);
+        _failures = new FailurePace(time);
         _pool = new ReadPool(settings.ThreadCount);
         _loader = new ModelLoader(disk, _pool);
     }

@@ -16,6 +16,7 @@ internal sealed class ModelReplicas : IAsyncDisposable
     private readonly IDeviceSet _devices;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly FailurePace _failures;
     private readonly ReplicaBook _book;
     private readonly ReplicaWriter _writer = new();
     private readonly CancellationTokenSource _lifetime = new();
@@ -29,6 +30,7 @@ internal sealed class ModelReplicas : IAsyncDisposable
     public ModelReplicas(ModelCatalog catalog, IDeviceSet devices, TimeProvider time, ILogger logger)
     {
         (_catalog, _devices, _time, _logger) = (catalog, devices, time, logger);
+        _failures = new FailurePace(time);
         _book = new ReplicaBook(time);
 
         // Off the caller's thread: the driver takes 0.1 to 0.4 s.
@@ -147,7 +149,7 @@ internal sealed class ModelReplicas : IAsyncDisposable
     {
         var told = failure is null or ModelStoreException ? failure : new ModelStoreException(
             ModelStoreFault.DeviceFailed, replica.Model, $"replica '{replica.Name}' failed. {failure.Message}", failure);
-        if (told is not null)
+        if (told is not null && _failures.TryTake())
         {
             ReplicaLog.Failed(_logger, told.Message, failure is PinnedMemoryException or OperationCanceledException or DeviceCopyLostException ? null : failure);
         }
