@@ -45,7 +45,7 @@ internal sealed class ModelReplicas : IAsyncDisposable
     /// </summary>
     /// <exception cref="ArgumentException">The request cannot be carried out; the message says which part of it and why (U1, U7).</exception>
     /// <exception cref="InvalidOperationException">There is a replica of that name.</exception>
-    /// <exception cref="ModelStoreException">There is no such model, it is not registered though it must be, or this host has no device.</exception>
+    /// <exception cref="ModelStoreException">There is no such model, it is not registered though it must be, this host has no device, or too many copies run.</exception>
     public async ValueTask StartAsync(ReplicaRequest request, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(request.Replica);
@@ -135,11 +135,18 @@ internal sealed class ModelReplicas : IAsyncDisposable
             isLost = exception is DeviceCopyLostException;
         }
 
-        if (!isLost)
+        try
         {
-            var refusal = imports.Close();
-            failure ??= refusal;
-            use?.Dispose();
+            if (!isLost)
+            {
+                var refusal = imports.Close();
+                failure ??= refusal;
+                use?.Dispose();
+            }
+        }
+        catch (Exception exception)
+        {
+            failure ??= exception;
         }
 
         End(replica, failure);
@@ -149,11 +156,16 @@ internal sealed class ModelReplicas : IAsyncDisposable
     {
         var told = failure is null or ModelStoreException ? failure : new ModelStoreException(
             ModelStoreFault.DeviceFailed, replica.Model, $"replica '{replica.Name}' failed. {failure.Message}", failure);
-        if (told is not null && _failures.TryTake())
+        try
         {
-            ReplicaLog.Failed(_logger, told.Message, failure is PinnedMemoryException or OperationCanceledException or DeviceCopyLostException ? null : failure);
+            if (told is not null && _failures.TryTake())
+            {
+                ReplicaLog.Failed(_logger, told.Message, failure is PinnedMemoryException or OperationCanceledException or DeviceCopyLostException ? null : failure);
+            }
         }
-
-        _book.End(replica, told);
+        finally
+        {
+            _book.End(replica, told);
+        }
     }
 }

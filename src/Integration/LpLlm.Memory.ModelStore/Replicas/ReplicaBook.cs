@@ -54,10 +54,10 @@ internal sealed class ReplicaBook(TimeProvider time)
 
     public void End(Replica replica, Exception? failure)
     {
-        replica.End(failure, time.GetTimestamp());
         lock (_gate)
         {
             _running--;
+            replica.End(failure, time.GetTimestamp()); // whoever awaits it goes on elsewhere, and finds the place free
             _ended.Enqueue(replica);
             ReapUnsynchronized();
         }

@@ -17,7 +17,7 @@ internal sealed class ServedReplicas(ModelReplicas replicas) : IModelReplicas
         {
             throw new PoolFaultException(PoolFaultCode.AlreadyExists, duplicate.Message);
         }
-        catch (ModelStoreException failure) when (failure.Fault == ModelStoreFault.DeviceFailed)
+        catch (ModelStoreException failure) when (failure.Fault is ModelStoreFault.DeviceFailed or ModelStoreFault.NoRoom)
         {
             throw ModelFaults.ToFault(failure);
         }
