@@ -22,7 +22,6 @@ internal sealed class CompletionPoller(Action<Thread> start)
     private readonly object _wake = new();
     private int _isRunning;
 
-    /// <exception cref="OutOfMemoryException">The system gives no thread now. The next call tries again, also for this stream.</exception>
     public void Watch(StreamFences fences)
     {
         _added.Enqueue(fences);
@@ -32,10 +31,9 @@ internal sealed class CompletionPoller(Action<Thread> start)
             {
                 start(new Thread(Run) { IsBackground = true, Name = "CUDA completions" });
             }
-            catch
+            catch (OutOfMemoryException)
             {
-                Volatile.Write(ref _isRunning, 0);
-                throw;
+                ThreadPool.UnsafeQueueUserWorkItem(_ => Run(), null); // the system gives no thread: one that is there must do
             }
         }
         else
@@ -55,11 +53,7 @@ internal sealed class CompletionPoller(Action<Thread> start)
         {
             while (_added.TryDequeue(out var added))
             {
-                if (!watched.Contains(added))
-                {
-                    watched.Add(added); // twice after a thread that could not be started
-                }
-
+                watched.Add(added);
                 lastProgress = Stopwatch.GetTimestamp();
             }
 

@@ -115,7 +115,7 @@ internal sealed class StreamFences(CudaDevice device, StreamHandle stream)
 
         if (mustWatch)
         {
-            Watch();
+            _runtime.Poller.Watch(this);
         }
 
         return task;
@@ -227,7 +227,7 @@ internal sealed class StreamFences(CudaDevice device, StreamHandle stream)
         _events.Close();
         if (mustWatch)
         {
-            Watch();
+            _runtime.Poller.Watch(this);
         }
     }
 
@@ -284,7 +284,7 @@ internal sealed class StreamFences(CudaDevice device, StreamHandle stream)
 
         if (mustWatch)
         {
-            Watch();
+            _runtime.Poller.Watch(this);
         }
         else if (count >= ManyEvents)
         {
@@ -300,23 +300,6 @@ internal sealed class StreamFences(CudaDevice device, StreamHandle stream)
         var mustWatch = !_isWatched;
         _isWatched = true;
         return mustWatch;
-    }
-
-    private void Watch()
-    {
-        try
-        {
-            _runtime.Poller.Watch(this);
-        }
-        catch
-        {
-            lock (_gate)
-            {
-                _isWatched = false; // whoever waits next has it tried again
-            }
-
-            throw;
-        }
     }
 
     private bool TryPeek(out (long Number, nint Event) oldest)

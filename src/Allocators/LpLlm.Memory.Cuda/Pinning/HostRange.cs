@@ -137,11 +137,12 @@ internal sealed class HostRange
         }
     }
 
+    /// <summary>From behind: whoever waits for the first slice of a run that was refused finds the others free.</summary>
     private void Mark(int slice, int end, int runEnd)
     {
-        for (; slice < end; slice++)
+        for (var i = end - 1; i >= slice; i--)
         {
-            Volatile.Write(ref _runEnds[slice], runEnd);
+            Volatile.Write(ref _runEnds[i], runEnd);
         }
     }
 
