@@ -19,13 +19,15 @@ public abstract class PoolFixture
         long initialBytes = 0,
         TimeProvider? time = null,
         long threadCacheBytes = 0,
-        TimeSpan? fenceTimeout = null) => new(
+        TimeSpan? fenceTimeout = null,
+        bool opensAhead = false) => new(
         new PinnedPoolSettings
         {
             Name = "sut",
             CapacityBytes = capacityBytes,
             SlabBytes = slabBytes,
             InitialBytes = initialBytes,
+            OpensAhead = opensAhead,
             ThreadCacheBytes = threadCacheBytes,
             FenceTimeout = fenceTimeout ?? TimeSpan.FromMilliseconds(1),
             RentTimeout = TimeSpan.FromSeconds(5),

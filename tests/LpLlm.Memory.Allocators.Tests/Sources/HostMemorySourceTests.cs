@@ -72,6 +72,40 @@ public sealed class HostMemorySourceTests : IDisposable
     }
 
     [Fact]
+    public async Task Reserve_WhileAnotherIsPinned_IsPopulated()
+    {
+        using var pinner = new GatedPinner();
+        var sut = new HostMemorySource(new HostMemorySettings(), pinner, _logger, sysPath: _sys.Root);
+
+        var both = Enumerable.Range(0, 2).Select(_ => sut.ReserveAsync(4 * MiB).AsTask()).ToList();
+
+        await TestTimeouts.UntilAsync(() => pinner.Entered == 2);
+        pinner.Open();
+        Array.ForEach(await Task.WhenAll(both).DefaultTimeout(), region => region.Dispose());
+    }
+
+    [Fact]
+    public async Task Reserve_WhileAnotherIsPopulated_WaitsForItsTurnOrItsToken()
+    {
+        using var pinner = new GatedPinner();
+        using var cancellation = new CancellationTokenSource();
+        var sut = new HostMemorySource(new HostMemorySettings { PieceBytes = 2 * MiB }, pinner, _logger, sysPath: _sys.Root);
+        var first = sut.ReserveAsync(4 * MiB).AsTask();
+        await TestTimeouts.UntilAsync(() => pinner.Entered == 1); // nobody has waited for its second piece yet
+
+        var second = sut.ReserveAsync(2 * MiB, cancellationToken: cancellation.Token).AsTask();
+        var third = sut.ReserveAsync(2 * MiB).AsTask();
+        await cancellation.CancelAsync();
+        await second.Awaiting(task => task.DefaultTimeout()).Should().ThrowAsync<OperationCanceledException>();
+        pinner.Entered.Should().Be(1, "two that are told of the same free memory would both take it");
+        pinner.Open();
+
+        (await first.DefaultTimeout()).Dispose();
+        (await third.DefaultTimeout()).Dispose();
+        pinner.Entered.Should().Be(3);
+    }
+
+    [Fact]
     public async Task Reserve_SecondPieceRefused_UndoesTheFirstAndThrows()
     {
         _pinner.FailingPins.Add(2);
@@ -203,6 +237,32 @@ public sealed class HostMemorySourceTests : IDisposable
     {
         using var cancellation = new CancellationTokenSource();
         return await sut.ReserveAsync(2 * Piece, new DirectProgress(_ => cancellation.Cancel()), cancellation.Token);
+    }
+
+    private sealed class GatedPinner : IHostPinner, IDisposable
+    {
+        private readonly ManualResetEventSlim _gate = new();
+        private int _entered;
+
+        public string Name => "gated";
+
+        public PoolCapabilities Capabilities => PoolCapabilities.PageLocked;
+
+        public int Entered => Volatile.Read(ref _entered);
+
+        public void Open() => _gate.Set();
+
+        public void Pin(nint address, long lengthBytes)
+        {
+            Interlocked.Increment(ref _entered);
+            _gate.Wait(TimeSpan.FromSeconds(30)).Should().BeTrue();
+        }
+
+        public void Unpin(nint address, long lengthBytes)
+        {
+        }
+
+        public void Dispose() => _gate.Dispose();
     }
 
     private sealed class Reports(List<long> reports) : IProgress<long>

@@ -16,13 +16,11 @@ internal partial class PinnedPool
         {
             var lengths = InitialSlabLengths();
             _source.EnsureAvailable(lengths.Sum());
-            var all = progress is null ? null : new OpeningProgress(progress, _reserved, _settings.InitialBytes);
-
-            // Two at a time: while one is pinned, the other is populated.
+            var all = progress is null ? null : new OpeningProgress(progress, _reserved, _reserved + lengths.Sum());
             await Parallel.ForEachAsync(
                 lengths,
-                new ParallelOptions { MaxDegreeOfParallelism = 2, CancellationToken = token },
-                async (bytes, either) => await AddSlabAsync(bytes, all?.OfSlab(), either).ConfigureAwait(false)).ConfigureAwait(false);
+                new ParallelOptions { MaxDegreeOfParallelism = _settings.OpensAhead ? 2 : 1, CancellationToken = token },
+                async (bytes, either) => await AddSlabAsync(bytes, all?.OfSlab(bytes), either).ConfigureAwait(false)).ConfigureAwait(false);
             return true;
         },
         cancellationToken);

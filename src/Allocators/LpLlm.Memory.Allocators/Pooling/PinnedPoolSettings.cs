@@ -11,6 +11,11 @@ internal sealed record PinnedPoolSettings
 
     public long InitialBytes { get; init; }
 
+    /// <summary>
+    /// Whether opening takes two slabs at a time: the second is populated while the first is pinned. Not for a server's, which makes one at a time.
+    /// </summary>
+    public bool OpensAhead { get; init; }
+
     public long ThreadCacheBytes { get; init; }
 
     public TimeSpan FenceTimeout { get; init; } = TimeSpan.FromMilliseconds(100);
@@ -20,7 +25,7 @@ internal sealed record PinnedPoolSettings
     public TimeSpan DisposeTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     public static PinnedPoolSettings From(string name, LocalPinnedPoolOptions options) =>
-        From(name, options, options.CapacityBytes, options.InitialBytes, options.SlabBytes, options.ThreadCacheBytes);
+        From(name, options, options.CapacityBytes, options.InitialBytes, options.SlabBytes, options.ThreadCacheBytes) with { OpensAhead = true };
 
     /// <summary>For any options that speak of slabs.</summary>
     public static PinnedPoolSettings From(

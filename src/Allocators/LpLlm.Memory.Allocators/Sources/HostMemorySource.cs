@@ -13,6 +13,7 @@ internal sealed class HostMemorySource : IMemorySource
     private readonly PageSelector _selector;
     private readonly MemoryBudget _budget;
     private readonly NumaPolicy? _numa;
+    private Task _lastTurn = Task.CompletedTask;
     private int _warned;
     private int _warnedSmall;
     private long _quarantined;
@@ -72,8 +73,30 @@ internal sealed class HostMemorySource : IMemorySource
         ArgumentOutOfRangeException.ThrowIfLessThan(lengthBytes, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(lengthBytes, long.MaxValue / 2);
         LocalPlatform.EnsureSupported(_settings);
-        // Populating takes 50 ms to 1 s a GiB: never on the caller's thread.
-        return new ValueTask<MemoryRegion>(Task.Run(() => Reserve(lengthBytes, progress, cancellationToken), cancellationToken));
+        return new ValueTask<MemoryRegion>(ReserveInTurnAsync(lengthBytes, progress, cancellationToken));
+    }
+
+    /// <summary>
+    /// One region at a time is mapped and populated, or two would be told of the same free memory and both take it. When it is resident, it is the next
+    /// one's turn, while this one is pinned.
+    /// </summary>
+    private async Task<MemoryRegion> ReserveInTurnAsync(long lengthBytes, IProgress<long>? progress, CancellationToken cancellationToken)
+    {
+        var turn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var before = Interlocked.Exchange(ref _lastTurn, turn.Task);
+        try
+        {
+            await before.WaitAsync(cancellationToken).ConfigureAwait(false);
+
+            // Populating takes 50 ms to 1 s a GiB: never on the caller's thread.
+            return await Task.Run(() => Reserve(lengthBytes, () => turn.TrySetResult(), progress, cancellationToken), cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            // At once, or, if it was cancelled before it came, when it would have come.
+            _ = before.ContinueWith(
+                _ => turn.TrySetResult(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        }
     }
 
     /// <summary>Makes a region of memory that another process made and still holds. Its bytes stay, wherever they are.</summary>
@@ -92,7 +115,7 @@ internal sealed class HostMemorySource : IMemorySource
 
                 // Merging costs what was merged before nothing, and a device's copies nothing either: the kernel leaves pages alone that one has pinned.
                 var pages = status.Pages.Kind == PageKind.Reserved ? status.Pages : _selector.SelectOrdinary();
-                return (SharedMemoryRegion)Prepare(HostMapping.Open(file, status.LengthBytes, pages), numa: null, whole, cancellationToken);
+                return (SharedMemoryRegion)Prepare(HostMapping.Open(file, status.LengthBytes, pages), numa: null, whole, whenResident: null, cancellationToken);
             },
             cancellationToken);
     }
@@ -104,14 +127,14 @@ internal sealed class HostMemorySource : IMemorySource
     /// <exception cref="MemorySourceException">It cannot be mapped or page-locked, or is shorter.</exception>
     public Task<SharedMemoryRegion> AdoptAsync(SafeFileHandle section, long lengthBytes, CancellationToken cancellationToken) => Task.Run(
         () => (SharedMemoryRegion)Prepare(
-            HostMapping.Open(section, lengthBytes, _selector.SelectOrdinary()), numa: null, progress: null, cancellationToken),
+            HostMapping.Open(section, lengthBytes, _selector.SelectOrdinary()), numa: null, progress: null, whenResident: null, cancellationToken),
         cancellationToken);
 
-    private MemoryRegion Reserve(long lengthBytes, IProgress<long>? progress, CancellationToken cancellationToken)
+    private MemoryRegion Reserve(long lengthBytes, Action whenResident, IProgress<long>? progress, CancellationToken cancellationToken)
     {
         _numa?.EnsureAvailable(lengthBytes);
         var mapping = Map(lengthBytes);
-        var region = Prepare(mapping, _numa, progress, cancellationToken);
+        var region = Prepare(mapping, _numa, progress, whenResident, cancellationToken);
         if (_settings is { Shared: true, MakesSegments: false })
         {
             Seal(mapping, region);
@@ -134,13 +157,14 @@ internal sealed class HostMemorySource : IMemorySource
         }
     }
 
-    private MemoryRegion Prepare(HostMapping mapping, NumaPolicy? numa, IProgress<long>? progress, CancellationToken cancellationToken)
+    private MemoryRegion Prepare(
+        HostMapping mapping, NumaPolicy? numa, IProgress<long>? progress, Action? whenResident, CancellationToken cancellationToken)
     {
         var pinned = new PinnedMapping(mapping, _pinner, _settings);
         try
         {
             numa?.Bind(mapping.Address, mapping.LengthBytes);
-            pinned.Prepare(_settings.AllowPageable ? WarnPageable : null, progress, cancellationToken);
+            pinned.Prepare(_settings.AllowPageable ? WarnPageable : null, progress, whenResident, cancellationToken);
             numa?.Verify(mapping.Address, mapping.LengthBytes);
         }
         catch (Exception failure)

@@ -30,8 +30,10 @@ internal sealed class PinnedMapping(HostMapping mapping, IHostPinner pinner, Hos
     /// <summary>Makes all pages resident and pins them: the very pages that are used later, no copy of them.</summary>
     /// <param name="allowPageable">Gets the refusal that is let pass; null to let none pass.</param>
     /// <param name="progress">Gets the bytes that are ready.</param>
+    /// <param name="whenResident">Called when all is populated, and not all is pinned.</param>
     /// <param name="cancellationToken">Looked at before every 2 MiB that are populated, and every piece that is pinned.</param>
-    public void Prepare(Action<MemorySourceException>? allowPageable, IProgress<long>? progress, CancellationToken cancellationToken)
+    public void Prepare(
+        Action<MemorySourceException>? allowPageable, IProgress<long>? progress, Action? whenResident, CancellationToken cancellationToken)
     {
         var pinning = _pinning;
         var readyBytes = 0L;
@@ -39,6 +41,11 @@ internal sealed class PinnedMapping(HostMapping mapping, IHostPinner pinner, Hos
         for (var i = 0; i < populator.PieceCount; i++)
         {
             var (address, lengthBytes) = populator.Wait(i);
+            if (i == populator.PieceCount - 1)
+            {
+                whenResident?.Invoke();
+            }
+
             if (pinning && !(pinning = TryPin(address, lengthBytes, allowPageable)))
             {
                 // All or nothing: half of a region page-locked would be a promise nobody can use.

@@ -12,7 +12,7 @@ internal sealed class PopulatingThreads
     private readonly object _gate = new();
     private readonly List<PagePopulator> _work = [];
     private int _threads;
-    private int _coming;
+    private bool _isStarting;
     private int _turn;
 
     public static PopulatingThreads Shared { get; } = new();
@@ -38,13 +38,14 @@ internal sealed class PopulatingThreads
         {
             lock (_gate)
             {
-                _coming--;
+                _isStarting = false;
                 _threads += started;
                 if (_threads > 0)
                 {
                     _work.Add(work);
-                    Monitor.PulseAll(_gate);
                 }
+
+                Monitor.PulseAll(_gate);
             }
         }
     }
@@ -62,13 +63,18 @@ internal sealed class PopulatingThreads
         }
     }
 
-    /// <summary>From here on no thread ends until the work has come.</summary>
+    /// <summary>From here on no thread ends, and nobody else starts any, until the work has come.</summary>
     /// <returns>How many threads are missing.</returns>
     private int Announce(int threads)
     {
         lock (_gate)
         {
-            _coming++;
+            while (_isStarting)
+            {
+                Monitor.Wait(_gate); // some ms, until another's threads have started, which serve all
+            }
+
+            _isStarting = true;
             return threads - _threads;
         }
     }
@@ -106,7 +112,7 @@ internal sealed class PopulatingThreads
                     _work.RemoveAt(_turn);
                 }
 
-                if (!Monitor.Wait(_gate, Idle) && _work.Count == 0 && _coming == 0)
+                if (!Monitor.Wait(_gate, Idle) && _work.Count == 0 && !_isStarting)
                 {
                     _threads--;
                     return null;
