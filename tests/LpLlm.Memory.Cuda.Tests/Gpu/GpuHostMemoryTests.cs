@@ -21,7 +21,7 @@ public sealed class GpuHostMemoryTests(ITestOutputHelper output)
     public async Task Copy_WholePoolThereAndBack_GivesTheSameBytes(HostRegistration registration, HugePageMode hugePages, bool shared)
     {
         var device = GpuFact.Device;
-        const long Length = 1100 * MiB; // two pieces of 512 MiB and a part of one, each a range of its own
+        const long Length = 540 * MiB; // a piece of 512 MiB and a part of one, each a range of its own
         await using var pools = new GpuPools(Length, registration, hugePages, shared);
         PinnedLease lease;
         try
