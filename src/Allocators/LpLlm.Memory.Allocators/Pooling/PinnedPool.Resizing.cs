@@ -15,12 +15,13 @@ internal partial class PinnedPool
         async token =>
         {
             var lengths = InitialSlabLengths();
-            _source.EnsureAvailable(lengths.Sum());
-            var all = progress is null ? null : new OpeningProgress(progress, _reserved, _reserved + lengths.Sum());
+            var missingBytes = lengths.Sum();
+            _source.EnsureAvailable(missingBytes);
+            var all = progress is null ? null : new OpeningProgress(progress, _reserved, _reserved + missingBytes);
             await Parallel.ForEachAsync(
                 lengths,
                 new ParallelOptions { MaxDegreeOfParallelism = _settings.OpensAhead ? 2 : 1, CancellationToken = token },
-                async (bytes, either) => await AddSlabAsync(bytes, all?.OfSlab(bytes), either).ConfigureAwait(false)).ConfigureAwait(false);
+                (bytes, either) => AddSlabAsync(bytes, all?.OfSlab(bytes), either)).ConfigureAwait(false);
             return true;
         },
         cancellationToken);
@@ -134,7 +135,7 @@ internal partial class PinnedPool
     }
 
     /// <summary>Takes one slab from the source; the semaphore is held.</summary>
-    private async Task AddSlabAsync(long bytes, IProgress<long>? progress, CancellationToken cancellationToken)
+    private async ValueTask AddSlabAsync(long bytes, IProgress<long>? progress, CancellationToken cancellationToken)
     {
         var region = await ReserveAsync(bytes, progress, cancellationToken).ConfigureAwait(false);
         Add(new PoolSlab(this, region, _createAllocator(bytes)));
@@ -308,7 +309,7 @@ internal partial class PinnedPool
         var lengths = new List<long>();
         for (var planned = Interlocked.Read(ref _reserved); planned < _settings.InitialBytes; planned += lengths[^1])
         {
-            lengths.Add(Math.Min(_settings.SlabBytes, _settings.CapacityBytes - planned));
+            lengths.Add(SlabBytesBehind(planned));
         }
 
         return lengths;
@@ -327,7 +328,9 @@ internal partial class PinnedPool
         }
     }
 
-    private long NextSlabBytesUnsynchronized() => Math.Min(_settings.SlabBytes, _settings.CapacityBytes - _reserved);
+    private long NextSlabBytesUnsynchronized() => SlabBytesBehind(_reserved);
+
+    private long SlabBytesBehind(long reservedBytes) => Math.Min(_settings.SlabBytes, _settings.CapacityBytes - reservedBytes);
 
     private static bool IsPageable(PoolSlab slab) => !slab.Capabilities.HasFlag(PoolCapabilities.PageLocked);
 }
